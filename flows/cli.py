@@ -1,0 +1,218 @@
+"""The command line: `distilingua run | status | predict | ui`. It parses and calls; what is heavy is imported late."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kdmodels.errors import BadInputError
+
+if TYPE_CHECKING:
+    from kdmodels.inference import Prediction
+    from tasks.config import Params
+
+BAD_INPUT = 2  # exit status, as typer's own for a wrong option
+INTERRUPTED = 130
+STUDENTS = Path("data/student")
+
+app = typer.Typer(
+    help="Cross-lingual knowledge distillation: labelled text in one language, small fast models in others.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Root = Annotated[
+    Path, typer.Option("--root", "-C", help="The project's folder, with params.yaml and dvc.yaml.", show_default="here")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="distilingua")
+
+
+@app.command()
+def run(
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(help="Stages to bring up to date, with all before them, such as student@de. [default: all]"),
+    ] = None,
+    root: Root = Path(),
+    debug: Debug = False,
+) -> None:
+    """Bring the project up to date: run each stage that may be stale, and show the results."""
+    with _plain_errors(debug):
+        params = _params(root)
+        if debug:
+            os.environ["DISTILINGUA_DEBUG"] = "1"  # stages show their tracebacks too
+        _pipeline(root, stages)
+        _show_results(root, params)
+
+
+@app.command()
+def status(root: Root = Path(), debug: Debug = False) -> None:
+    """Say which stages are fresh, and why the others are not."""
+    with _plain_errors(debug):
+        _params(root)
+        from tasks.stage import graph, locked_outputs, stale
+
+        declared, made, changed = graph(root.absolute()), locked_outputs(root), stale(root.absolute())
+        behind = declared.behind(changed)
+        width = max(map(len, declared.stages), default=0)
+        for name in declared.stages:
+            state = "stale" if name in changed else "waits" if name in behind else "fresh"
+            causes = [other for other in declared.stages if other in declared.upstream[name] & behind]
+            why = [] if name not in changed else changed[name] if name in made else ["never made"]
+            if name in behind and causes:
+                why = [*why, f"needs {', '.join(causes)}"]
+            typer.echo(f"{name:<{width}}  {state}{': ' if why else ''}{'; '.join(why)}")
+        if behind:
+            typer.echo("\nTo bring them up to date: distilingua run")
+
+
+@app.command()
+def predict(
+    target: Annotated[
+        str, typer.Option("--target", "-t", help="The language of the texts, one of targets in params.yaml.")
+    ],
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts. [default: each line of standard input is one]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    root: Root = Path(),
+    debug: Debug = False,
+) -> None:
+    """Label texts with the student of a language, with the probability of each label."""
+    with _plain_errors(debug):
+        params = _params(root)
+        if target not in params.targets:
+            raise BadInputError(
+                f"--target {target!r} is not one of the targets in params.yaml: {', '.join(params.targets)}. "
+                "To add a language: one word there, then distilingua run"
+            )
+        folder = root / STUDENTS / target / "model"
+        if not folder.is_dir():
+            raise BadInputError(f"{folder}: there is no student for {target!r} yet. To train it: distilingua run")
+        from kdmodels.inference import Predictor
+
+        predictor = Predictor(folder, params.evaluation.batch_rows)
+        typed = not texts and sys.stdin.isatty()  # each line is answered at once
+        for found in predictor.predict(texts or _lines(), read_ahead=1 if typed else None):
+            _print(found, as_json)
+
+
+@app.command()
+def ui(
+    port: Annotated[
+        int, typer.Option("--port", help="Of this machine; only programs on it can connect.", min=1, max=65535)
+    ] = 5000,
+    root: Root = Path(),
+    debug: Debug = False,
+) -> None:
+    """Show the recorded runs in MLflow's pages until Ctrl-C."""
+    with _plain_errors(debug):
+        _params(root)
+        from flows.pages import serve
+        from tasks.recording import ui_command
+
+        command, environment = ui_command(root.absolute(), port)
+        serve(command, environment, root, port, lambda address: typer.echo(f"{address}  (Ctrl-C ends it)"))
+
+
+@contextmanager
+def _plain_errors(debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except BadInputError as error:
+        _fail(str(error), BAD_INPUT, debug)
+    except KeyboardInterrupt:
+        _fail("interrupted; what had ended well is kept: distilingua run goes on from there", INTERRUPTED, debug)
+    except BrokenPipeError:  # of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except (RuntimeError, OSError) as error:
+        bad = getattr(error, "bad_input", False)
+        _fail(str(error), BAD_INPUT if bad else 1, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code) from None
+
+
+def _params(root: Path) -> "Params":
+    from tasks.config import load_params
+
+    return load_params(root)
+
+
+def _pipeline(root: Path, stages: list[str] | None) -> None:
+    from flows.display import displayed
+    from flows.server import prefect_server
+
+    with prefect_server():
+        from flows.pipeline import pipeline
+
+        with displayed():
+            pipeline(str(root.absolute()), stages or None)
+
+
+def _show_results(root: Path, params: "Params") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from flows.results import FOLDER, HEADINGS, cells, results
+
+    rows = results(root, params.targets)
+    if not rows:
+        return
+    table = Table(*HEADINGS, title="Students")
+    for row in rows:
+        table.add_row(*cells(row))
+    Console().print(table)
+    language = rows[0]["language"]
+    for what, where in (
+        ("in detail", root / FOLDER / language / "report.md"),
+        ("the model", root / STUDENTS / language / "model"),
+        ("to use it", f'distilingua predict --target {language} "..."'),
+        ("all runs", "distilingua ui"),
+    ):
+        typer.echo(f"{what:<10} {where}")
+
+
+def _lines() -> Iterable[str]:
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise BadInputError(
+                f"standard input, line {number}: not UTF-8 ({error.reason}). Convert it first"
+            ) from None
+
+
+def _print(found: "Prediction", as_json: bool) -> None:
+    if as_json:
+        row = {
+            "text": found.text,
+            "label": found.label,
+            "probabilities": found.probabilities,
+            "truncated": found.truncated,
+        }
+        line = json.dumps(row, ensure_ascii=False)
+    else:
+        others = sorted(found.probabilities.items(), key=lambda item: -item[1])
+        line = "\t".join([found.label, " ".join(f"{label}={value:.3f}" for label, value in others), found.text])
+        if found.truncated:
+            typer.echo("note: the next text is longer than the student reads; its beginning was labelled", err=True)
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,141 @@
+"""The pipeline flow: runs the stages of dvc.yaml that may be stale, each when those before it are done."""
+
+import os
+from collections.abc import Callable, Iterable
+from graphlib import TopologicalSorter
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.futures import PrefectFuture
+
+from flows import display
+from flows.results import HEADINGS, cells, numbers, results
+from kdmodels.errors import BadInputError
+from tasks.config import load_params
+from tasks.guard import Processes
+from tasks.recording import FlowRecorder, recorded_flow
+from tasks.stage import Graph, StageFailedError, graph, locked_outputs, stage_task, stale
+
+NAME = "pipeline"
+
+Submit = Callable[[str], PrefectFuture[None]]
+
+
+class PipelineFailedError(RuntimeError):
+    """Some stages did not end well; the message has each with its own, and what was not started because of it."""
+
+    def __init__(self, failures: dict[str, BaseException], not_started: Iterable[str]) -> None:
+        lines = [f"{stage}: {error or type(error).__name__}" for stage, error in failures.items()]
+        waiting = list(not_started)
+        if waiting:
+            lines.append(f"not started, since they need it: {', '.join(waiting)}")
+        super().__init__("\n".join(lines))
+        self.failures = failures
+        self.bad_input = all(isinstance(error, StageFailedError) and error.bad_input for error in failures.values())
+
+
+@flow(
+    name=NAME,
+    description="Runs the stages of dvc.yaml that may be stale, through DVC, and shows the students' results.",
+    persist_result=False,
+)
+def pipeline(root: str, stages: list[str] | None = None) -> None:
+    """Bring a project up to date.
+
+    Args:
+        root: the project's folder.
+        stages: what to bring up to date, with all before it; none: everything.
+
+    Raises:
+        BadInputError: where params.yaml or dvc.yaml is wrong, or there is no such stage; nothing has run then.
+        PipelineFailedError: where a stage failed; those that do not need it have run.
+    """
+    project = Path(root).absolute()
+    params = load_params(project)
+    declared = graph(project)
+    wanted = _wanted(declared, stages)
+    due = declared.behind(stale(project)) & wanted
+    shown = display.current()
+    shown.planned(*([name for name in declared.stages if name in part] for part in (wanted - due, due)))
+    processes = Processes()
+    with recorded_flow(project, params, NAME) as record:
+        run = stage_task(project, record.environment, shown.line, processes, params.pipeline)
+        try:
+            failures = run_ready(declared, due, room(params.threads), run.submit, shown)
+        except BaseException:
+            processes.close()
+            raise
+        _link(record, project, wanted)
+        _show(record, project, params.targets)
+        if failures:
+            raise PipelineFailedError(
+                failures, [name for name in declared.behind(failures) & due if name not in failures]
+            )
+
+
+def room(threads: int) -> int:
+    """Return how many stages the machine has room for at once, each with a number of threads."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // threads)
+
+
+def _wanted(declared: Graph, stages: list[str] | None) -> set[str]:
+    unknown = sorted(set(stages or ()) - set(declared.stages))
+    if unknown:
+        raise BadInputError(f"no stage {', '.join(unknown)} in dvc.yaml; there are: {', '.join(declared.stages)}")
+    return declared.before(declared.stages if stages is None else stages)
+
+
+def run_ready(
+    declared: Graph, due: set[str], limit: int, submit: Submit, shown: display.Display
+) -> dict[str, BaseException]:
+    """Run stages, each when those before it have ended well, and return those that failed with their errors.
+
+    What most others wait for goes first.
+    """
+    sorter = TopologicalSorter({name: declared.upstream[name] & due for name in declared.stages if name in due})
+    sorter.prepare()
+    order = sorted(due, key=lambda name: (-len(declared.behind([name])), declared.stages.index(name)))
+    ready: set[str] = set()
+    running: dict[str, PrefectFuture[None]] = {}
+    failures: dict[str, BaseException] = {}
+    ended: SimpleQueue[str] = SimpleQueue()
+    while True:
+        ready.update(sorter.get_ready())
+        for name in [name for name in order if name in ready][: limit - len(running)]:
+            ready.remove(name)
+            shown.started(name)
+            running[name] = submit(name)
+            running[name].add_done_callback(lambda _, name=name: ended.put(name))  # type: ignore[misc]
+        if not running:
+            break
+        name = ended.get()
+        outcome: Any = running.pop(name).result(raise_on_failure=False)
+        if isinstance(outcome, BaseException):
+            failures[name] = outcome
+            shown.ended(name, f"failed: {outcome}")
+        else:
+            sorter.done(name)
+            shown.ended(name, "done")
+    for name in declared.stages:
+        if name in declared.behind(failures) & due and name not in failures:
+            shown.ended(name, "not started, since what it needs failed")
+    return failures
+
+
+def _link(record: FlowRecorder, project: Path, wanted: set[str]) -> None:
+    for stage, outputs in locked_outputs(project).items():
+        if stage in wanted:
+            record.link(stage, outputs)
+
+
+def _show(record: FlowRecorder, project: Path, targets: list[str]) -> None:
+    rows = results(project, targets)
+    if rows:
+        record.table("results.json", rows)
+        record.metrics(numbers(rows))
+        table = [dict(zip(HEADINGS, cells(row), strict=True)) for row in rows]
+        create_table_artifact(key="results", table=table, description="Students beside their teacher")

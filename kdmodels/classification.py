@@ -1,0 +1,116 @@
+"""Single-label classification of texts: what a teacher gives, what a student is compared by."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kdmodels.errors import BadInputError
+
+Floats = NDArray[np.float32]
+TokenIds = Sequence[NDArray[np.integer]]
+
+
+def load_model(folder: Path, labels: Sequence[str] | None = None) -> Any:
+    """Load a classifier from a folder, without running code from it.
+
+    Args:
+        labels: gives an encoder a new head for these classes; none: the head is the folder's own.
+
+    Raises:
+        BadInputError: where the folder holds no such model.
+    """
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    head: dict[str, Any] = {}
+    if labels is not None:
+        head = {
+            "id2label": dict(enumerate(labels)),
+            "label2id": {label: number for number, label in enumerate(labels)},
+            "num_labels": len(labels),
+            "ignore_mismatched_sizes": True,
+        }
+    try:
+        return AutoModelForSequenceClassification.from_pretrained(
+            folder, trust_remote_code=False, use_safetensors=True, **head
+        )
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"{folder}: no classifier can be loaded from it: {error}") from None
+
+
+def label_names(model: Any) -> list[str]:
+    """Return a model's labels in the order of its logits."""
+    return [model.config.id2label[number] for number in range(model.config.num_labels)]
+
+
+def forward(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a model's logits [batch, classes] and the mean of its last hidden layer over real tokens [batch, width]."""
+    output = model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
+    mask = attention_mask.unsqueeze(-1).to(output.logits.dtype)
+    pooled = (output.hidden_states[-1] * mask).sum(dim=1) / mask.sum(dim=1)
+    return output.logits, pooled
+
+
+def pad(rows: TokenIds, length: int, padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids and attention mask, [rows, length] each, of rows filled up with the padding id."""
+    ids = np.full((len(rows), length), padding, dtype=np.int64)
+    mask = np.zeros((len(rows), length), dtype=np.int64)
+    for number, row in enumerate(rows):
+        ids[number, : len(row)] = row
+        mask[number, : len(row)] = 1
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def logits_of(model: Any, rows: TokenIds, *, padding: int, batch_rows: int) -> Floats:
+    """Return a model's logits [rows, classes] on token ids, computed sorted by length, given in the order of the rows."""
+    order = np.argsort([len(row) for row in rows], kind="stable")
+    result = np.empty((len(rows), model.config.num_labels), dtype=np.float32)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_rows):
+            chosen = order[start : start + batch_rows]
+            ids, mask = pad([rows[i] for i in chosen], max(len(rows[i]) for i in chosen), padding)
+            output = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))
+            result[chosen] = output.logits.float().cpu().numpy()
+    model.train(was_training)
+    return result
+
+
+def probabilities(logits_NC: Floats) -> Floats:
+    """Return the softmax of logits, [rows, classes]."""
+    return torch.from_numpy(logits_NC).softmax(dim=-1).numpy()
+
+
+def agreement(student_NC: Floats, teacher_NC: Floats) -> float:
+    """Return the share of rows on which student and teacher choose the same class."""
+    return float(np.mean(student_NC.argmax(axis=1) == teacher_NC.argmax(axis=1)))
+
+
+def compare(student_NC: Floats, teacher_NC: Floats) -> dict[str, float]:
+    """Return how close a student is to its teacher.
+
+    `agreement` is the share of equal answers, `divergence` the mean KL(teacher || student) in nats. `selection` orders
+    checkpoints: by agreement, and where that is equal by divergence, which can never outweigh one row of agreement.
+    """
+    student = torch.from_numpy(student_NC).double().log_softmax(dim=-1)
+    teacher = torch.from_numpy(teacher_NC).double().log_softmax(dim=-1)
+    divergence = float(torch.nn.functional.kl_div(student, teacher, reduction="batchmean", log_target=True))
+    equal = agreement(student_NC, teacher_NC)
+    smaller = divergence / (1 + divergence) / (2 * len(student_NC))
+    return {"agreement": equal, "divergence": divergence, "selection": equal - smaller}
+
+
+def cross_entropy_scores(logits_NC: Floats, labels_N: NDArray[np.integer]) -> dict[str, float]:
+    """Return accuracy, mean cross-entropy in nats, and `selection`, which orders checkpoints as in `compare`."""
+    logs = torch.from_numpy(logits_NC).double().log_softmax(dim=-1).numpy()
+    loss = float(-logs[np.arange(len(labels_N)), labels_N].mean())
+    accuracy = float(np.mean(logits_NC.argmax(axis=1) == labels_N))
+    return {"accuracy": accuracy, "loss": loss, "selection": accuracy - loss / (1 + loss) / (2 * len(labels_N))}
+

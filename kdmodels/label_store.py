@@ -1,0 +1,244 @@
+"""Soft labels on disk: sharded safetensors under a manifest that says what made them, verified at every read."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256 as hash_of
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdmodels.errors import BadInputError, DamagedError
+from kdmodels.files import read_json, sha256, whole, write_json
+
+MANIFEST = "manifest.json"
+_HASH_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What soft labels depend on beside the text. Labels of unequal identities never mix.
+
+    Attributes:
+        teacher: sha256 over the teacher's folder, tokenizer included
+        tokenizer: sha256 over the tokenizer's definition, which turned the texts into tokens
+        maximum_length: tokens a text, special tokens included
+        labels: in the order of the logits
+        pooling: of the last hidden layer
+        backend: that computed them
+        dtype: of the computation
+        batch: rows a pass and the tokens that lengths are rounded up to, since sums depend on the shape
+    """
+
+    teacher: str
+    tokenizer: str
+    maximum_length: int
+    labels: tuple[str, ...]
+    pooling: str
+    backend: str
+    dtype: str
+    batch: tuple[int, int]
+
+    @property
+    def key(self) -> str:
+        """Return the name of this identity's folder in the store."""
+        return hash_of(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """Rows of soft labels, one a distinct source text.
+
+    Attributes:
+        hashes_N: content addresses of the texts, in hex, ascending after `sorted_rows`
+        logits_NC: [rows, classes], raw, no temperature
+        hidden_NH: [rows, width], masked mean of the last hidden layer
+    """
+
+    hashes_N: NDArray[np.str_]
+    logits_NC: NDArray[np.float32]
+    hidden_NH: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.hashes_N)
+
+    def rows_of(self, hashes: Sequence[str]) -> NDArray[np.int64]:
+        """Return the row of each text; this object must be sorted.
+
+        Raises:
+            BadInputError: where a text was not labelled.
+        """
+        wanted = np.asarray(hashes, dtype=self.hashes_N.dtype)
+        rows = np.searchsorted(self.hashes_N, wanted)
+        rows = np.minimum(rows, len(self) - 1)
+        missing = np.flatnonzero(self.hashes_N[rows] != wanted)
+        if len(missing):
+            raise BadInputError(
+                f"row {missing[0]}: the text {wanted[missing[0]]} has no soft labels ({len(missing)} such rows): tokens "
+                "and soft_labels come from different runs. Make both again: dvc repro"
+            )
+        return rows.astype(np.int64)
+
+    def sorted_rows(self) -> "SoftLabels":
+        """Return the rows in the order of their hashes."""
+        order = np.argsort(self.hashes_N)
+        return SoftLabels(self.hashes_N[order], self.logits_NC[order], self.hidden_NH[order])
+
+
+def join(parts: Sequence[SoftLabels]) -> SoftLabels:
+    """Return the rows of several parts, in their order."""
+    return SoftLabels(
+        np.concatenate([part.hashes_N for part in parts]),
+        np.concatenate([part.logits_NC for part in parts]),
+        np.concatenate([part.hidden_NH for part in parts]),
+    )
+
+
+def append_shard(folder: Path, identity: Identity, labels: SoftLabels) -> None:
+    """Write a shard and then name it in the manifest; a shard that no manifest names does not count.
+
+    Raises:
+        DamagedError: where a label is not finite, or the folder belongs to another identity.
+    """
+    _check_finite(labels, folder)
+    entries = read_manifest(folder, identity)["shards"] if (folder / MANIFEST).exists() else []
+    name = f"labels-{len(entries):05d}.safetensors"
+    write_shard(folder / name, labels)
+    entries.append({"file": name, "rows": len(labels), "sha256": sha256(folder / name)})
+    _write_manifest(folder, identity, entries)
+
+
+def write_shard(path: Path, labels: SoftLabels) -> None:
+    """Write one shard of soft labels."""
+    from safetensors.numpy import save_file
+
+    hashes = np.frombuffer(b"".join(bytes.fromhex(one) for one in labels.hashes_N), dtype=np.uint8)
+    with whole(path) as temporary:
+        save_file(
+            {
+                "hashes": hashes.reshape(len(labels), _HASH_BYTES).copy(),
+                "logits": np.ascontiguousarray(labels.logits_NC, dtype=np.float32),
+                "hidden": np.ascontiguousarray(labels.hidden_NH, dtype=np.float32),
+            },
+            temporary,
+        )
+
+
+def read_manifest(folder: Path, identity: Identity | None) -> dict[str, Any]:
+    """Read a manifest and check what made the labels.
+
+    Raises:
+        BadInputError: where there is none.
+        DamagedError: where it is unreadable, or says another identity than the expected one.
+    """
+    path = folder / MANIFEST
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or set(manifest) != {"made_by", "shards"}:
+        raise DamagedError(f"{path}: not a manifest of soft labels. Make it again: dvc repro --force soft_labels")
+    if identity is not None:
+        expected = json.loads(json.dumps(asdict(identity)))
+        for field, value in expected.items():
+            if manifest["made_by"].get(field) != value:
+                raise DamagedError(
+                    f"{path}: the soft labels were made with {field} {manifest['made_by'].get(field)!r}, "
+                    f"expected {value!r}. They are never mixed; make them again: dvc repro"
+                )
+    return manifest
+
+
+def read_shard(folder: Path, entry: dict[str, Any]) -> SoftLabels:
+    """Read one shard that a manifest names, verified.
+
+    Raises:
+        DamagedError: where it is missing, truncated, changed or holds a value that is not finite.
+    """
+    from safetensors.numpy import load_file
+
+    path = folder / entry["file"]
+    if not path.is_file():
+        raise DamagedError(f"{path}: the shard is missing; {MANIFEST} beside it names it. {_REMEDY}")
+    found = sha256(path)
+    if found != entry["sha256"]:
+        raise DamagedError(f"{path}: the shard is damaged: its sha256 is {found}, expected {entry['sha256']}. {_REMEDY}")
+    tensors = load_file(path)
+    hashes = np.array([row.tobytes().hex() for row in tensors["hashes"]], dtype=f"<U{2 * _HASH_BYTES}")
+    labels = SoftLabels(hashes, tensors["logits"], tensors["hidden"])
+    _check_finite(labels, path)
+    return labels
+
+
+_REMEDY = (
+    "Restore it (dvc checkout --force) or, where the cache is damaged too, make it again (dvc repro --force on the "
+    "soft_labels stage of its language)"
+)
+
+
+def read_labels(folder: Path, identity: Identity | None) -> SoftLabels:
+    """Read all rows of a folder, every shard verified, sorted by hash.
+
+    Raises:
+        BadInputError, DamagedError: as `read_manifest` and `read_shard`.
+    """
+    entries = read_manifest(folder, identity)["shards"]
+    return join([read_shard(folder, entry) for entry in entries]).sorted_rows()
+
+
+def write_labels(folder: Path, identity: Identity, labels: SoftLabels, shard_rows: int) -> None:
+    """Write all rows as a folder of shards."""
+    for start in range(0, len(labels), shard_rows):
+        part = slice(start, start + shard_rows)
+        append_shard(
+            folder, identity, SoftLabels(labels.hashes_N[part], labels.logits_NC[part], labels.hidden_NH[part])
+        )
+
+
+def read_store(folder: Path, identity: Identity, refused: list[str]) -> SoftLabels | None:
+    """Read what a store already holds; a damaged shard is put aside, named in `refused`, and its rows are missing.
+
+    Returns:
+        the rows in the order they were made, or none where there are none
+    """
+    if not (folder / MANIFEST).exists():
+        return None
+    try:
+        entries = read_manifest(folder, identity)["shards"]
+    except DamagedError as error:
+        refused.append(str(error))
+        (folder / MANIFEST).rename(folder / f"{MANIFEST}.damaged")
+        return None
+    good, parts = [], []
+    for entry in entries:
+        try:
+            parts.append(read_shard(folder, entry))
+            good.append(entry)
+        except DamagedError as error:
+            refused.append(str(error))
+    if len(good) < len(entries):
+        _renumber(folder, identity, good)
+    return join(parts) if parts else None
+
+
+def _renumber(folder: Path, identity: Identity, good: list[dict[str, Any]]) -> None:
+    """Keep only the good shards, under the numbers 0, 1, 2 and so on."""
+    kept = []
+    for number, entry in enumerate(good):
+        name = f"labels-{number:05d}.safetensors"
+        (folder / entry["file"]).replace(folder / name)
+        kept.append({**entry, "file": name})
+    _write_manifest(folder, identity, kept)
+
+
+def _write_manifest(folder: Path, identity: Identity, entries: list[dict[str, Any]]) -> None:
+    write_json(folder / MANIFEST, {"made_by": asdict(identity), "shards": entries})
+
+
+def _check_finite(labels: SoftLabels, where: Path) -> None:
+    for name, values in (("logits", labels.logits_NC), ("hidden states", labels.hidden_NH)):
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(bad):
+            raise DamagedError(
+                f"{where}: the teacher's {name} of text {labels.hashes_N[bad[0]]} are not finite ({len(bad)} such rows). "
+                "Train the teacher again with a lower teacher.learning_rate or in float32"
+            )

@@ -1,0 +1,94 @@
+"""The teacher's pass over source texts: each distinct text once, and the same bytes whatever came before."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from kdmodels.classification import forward, pad
+from kdmodels.label_store import Identity, SoftLabels, append_shard, join, read_store
+
+Text = tuple[str, NDArray[np.integer]]  # its hash and its token ids
+POOLING = "masked mean of the last hidden layer"
+BACKEND = "torch"
+DTYPE = "float32"
+
+
+def label_texts(
+    model: Any,
+    texts: Sequence[Text],
+    *,
+    store: Path,
+    identity: Identity,
+    shard_rows: int,
+    padding: int,
+    say: Callable[[str], None],
+) -> tuple[SoftLabels, int]:
+    """Return soft labels of all texts, sorted by hash, and the number of teacher passes over texts that it took.
+
+    What the store holds is not computed again; what is computed goes into the store shard by shard, so that an
+    interrupted run goes on where it stopped. Others who label with the same teacher meanwhile wait.
+
+    Raises:
+        DamagedError: where the teacher gives a value that is not finite.
+    """
+    folder = store / identity.key
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        refused: list[str] = []
+        known = read_store(folder, identity, refused)
+        for message in refused:
+            say(f"warning: refused and made again: {message}")
+        done = set() if known is None else set(known.hashes_N.tolist())
+        missing = {name: ids for name, ids in texts if name not in done}
+        say(f"{len(texts) - len(missing)} of {len(texts)} texts are labelled already")
+        parts = [] if known is None else [known]
+        made = 0
+        for shard in _shards(missing, identity.batch, shard_rows):
+            part = join([_label_batch(model, batch, identity.batch, padding) for batch in shard])
+            append_shard(folder, identity, part)
+            parts.append(part)
+            made += len(part)
+            say(f"labelled {made} of {len(missing)} texts")
+    everything = join(parts).sorted_rows()
+    wanted = everything.rows_of(sorted(name for name, _ in texts))
+    return SoftLabels(everything.hashes_N[wanted], everything.logits_NC[wanted], everything.hidden_NH[wanted]), made
+
+
+def _shards(missing: dict[str, Any], batch: tuple[int, int], shard_rows: int) -> Iterator[list[list[Text]]]:
+    """Cut texts into batches of one padded length each, and batches into shards.
+
+    The order depends on the texts alone, so what is left of an interrupted run is cut as it would have been.
+    """
+    rows, bucket = batch
+    by_length: dict[int, list[Text]] = {}
+    for name, ids in sorted(missing.items()):
+        by_length.setdefault(_padded(len(ids), bucket), []).append((name, ids))
+    batches = [
+        group[start : start + rows] for _, group in sorted(by_length.items()) for start in range(0, len(group), rows)
+    ]
+    each = shard_rows // rows
+    for start in range(0, len(batches), each):
+        yield batches[start : start + each]
+
+
+def _padded(length: int, bucket: int) -> int:
+    return -(-length // bucket) * bucket
+
+
+def _label_batch(model: Any, batch: list[Text], shape: tuple[int, int], padding: int) -> SoftLabels:
+    """Label one batch, filled up to the fixed number of rows: sums depend on a batch's shape in their last bits."""
+    rows, bucket = shape
+    filled = [batch[i % len(batch)][1] for i in range(rows)]
+    ids, mask = pad(filled, _padded(max(len(one) for one in filled), bucket), padding)
+    with torch.inference_mode():
+        logits, hidden = forward(model, ids.to(model.device), mask.to(model.device))
+    return SoftLabels(
+        np.array([name for name, _ in batch]),
+        logits[: len(batch)].float().cpu().numpy(),
+        hidden[: len(batch)].float().cpu().numpy(),
+    )

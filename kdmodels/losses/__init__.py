@@ -1,0 +1,1 @@
+"""One file per loss, each with a function of tensors of the file's name."""

@@ -1,0 +1,119 @@
+"""Scores of a classifier on labelled text, each with a bootstrap interval."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.stats import bootstrap
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from kdmodels.classification import probabilities
+
+Floats = NDArray[np.float32]
+Classes = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals are drawn: percentile bootstrap over items (Efron 1979)."""
+
+    resamples: int
+    confidence: float
+    seed: int
+
+
+def interval(statistic: Callable[[NDArray[np.int64]], float], items: int, draws: Bootstrap) -> dict[str, float]:
+    """Return a statistic of all items, and the ends of its interval.
+
+    Args:
+        statistic: of item numbers, which may come more than once
+    """
+    everything = np.arange(items)
+    value = float(statistic(everything))
+    if items < 2:
+        return {"value": value, "low": value, "high": value}
+    found = bootstrap(
+        (everything,),
+        statistic,
+        vectorized=False,
+        n_resamples=draws.resamples,
+        confidence_level=draws.confidence,
+        method="percentile",
+        rng=np.random.default_rng(draws.seed),
+    ).confidence_interval
+    return {"value": value, "low": float(found.low), "high": float(found.high)}
+
+
+def share_equal(left_N: Classes, right_N: Classes, draws: Bootstrap) -> dict[str, float]:
+    """Return the share of items on which two answers are equal: accuracy, or agreement."""
+    equal = left_N == right_N
+    return interval(lambda items: equal[items].mean(), len(equal), draws)
+
+
+def scores(logits_NC: Floats, actual_N: Classes, *, bins: int, draws: Bootstrap) -> dict[str, dict[str, float]]:
+    """Return accuracy, macro-F1 and expected calibration error.
+
+    Macro-F1 is the mean over all classes, 0 for one that is neither present nor predicted. The expected calibration
+    error is the mean distance of confidence from accuracy over equally wide bins (Guo et al. 2017, arXiv 1706.04599).
+    """
+    predicted = logits_NC.argmax(axis=1)
+    classes = logits_NC.shape[1]
+    shares = torch.from_numpy(probabilities(logits_NC))
+    actual = torch.from_numpy(actual_N.astype(np.int64))
+
+    def macro_f1(items: NDArray[np.int64]) -> float:
+        return float(
+            f1_score(actual_N[items], predicted[items], labels=range(classes), average="macro", zero_division=0)
+        )
+
+    def calibration(items: NDArray[np.int64]) -> float:
+        chosen = torch.from_numpy(items)
+        return float(multiclass_calibration_error(shares[chosen], actual[chosen], num_classes=classes, n_bins=bins))
+
+    return {
+        "accuracy": share_equal(predicted, actual_N, draws),
+        "macro_f1": interval(macro_f1, len(actual_N), draws),
+        "expected_calibration_error": interval(calibration, len(actual_N), draws),
+    }
+
+
+def majority(actual_N: Classes, draws: Bootstrap) -> dict[str, float]:
+    """Return the accuracy of always answering the test set's most frequent class, the best that a constant can do."""
+    most = np.bincount(actual_N).argmax()
+    return share_equal(np.full_like(actual_N, most), actual_N, draws)
+
+
+def gap_closed(student: float, teacher: float, majority: float) -> float | None:
+    """Return (student - majority) / (teacher - majority), or none where the teacher is no better than the majority."""
+    return (student - majority) / (teacher - majority) if teacher > majority else None
+
+
+def class_table(logits_NC: Floats, actual_N: Classes, labels: Sequence[str]) -> pd.DataFrame:
+    """Return precision, recall, F1 and number of items of each class."""
+    precision, recall, f1, items = precision_recall_fscore_support(
+        actual_N, logits_NC.argmax(axis=1), labels=range(len(labels)), zero_division=0
+    )
+    return pd.DataFrame({"label": labels, "precision": precision, "recall": recall, "f1": f1, "items": items})
+
+
+def confusion(logits_NC: Floats, actual_N: Classes) -> NDArray[np.int64]:
+    """Return how often each actual class (rows) was given each predicted class (columns)."""
+    counts: NDArray[np.int64] = confusion_matrix(
+        actual_N, logits_NC.argmax(axis=1), labels=range(logits_NC.shape[1])
+    ).astype(np.int64)
+    return counts
+
+
+def reliability(logits_NC: Floats, actual_N: Classes, bins: int) -> pd.DataFrame:
+    """Return mean confidence, accuracy and number of items of each bin of confidence that has any."""
+    shares = probabilities(logits_NC)
+    confidence = shares.max(axis=1)
+    right = shares.argmax(axis=1) == actual_N
+    frame = pd.DataFrame({"confidence": confidence, "accuracy": right, "items": 1})
+    frame["bin"] = np.minimum((confidence * bins).astype(int), bins - 1)
+    return frame.groupby("bin", as_index=False).agg({"confidence": "mean", "accuracy": "mean", "items": "sum"})

@@ -1,0 +1,47 @@
+"""The model card that lies beside a student: what it is and how to use it, without results."""
+
+from typing import Any
+
+_CARD = """---
+language: {target}
+library_name: transformers
+pipeline_tag: text-classification
+tags:
+- knowledge-distillation
+- cross-lingual
+---
+
+# Text classifier for `{target}`, distilled from `{source}`
+
+A small classifier of `{target}` text. It learned from the soft labels that a teacher gave to the `{source}` side of
+{pairs} sentence pairs, reading only their `{target}` side; no labelled `{target}` text was used.
+
+| | |
+|---|---|
+| teacher | `{teacher}`, fine-tuned on labelled `{source}` text |
+| architecture | {architecture}, {layers} layers, {parameters:,} parameters |
+| labels | {labels} |
+
+```python
+from transformers import pipeline
+
+classify = pipeline("text-classification", "path/to/this/folder")
+```
+
+Its scores, with the controls they stand beside, are in the evaluation that was made of it.
+It inherits the teacher's errors and the biases of the parallel corpus; measure it on text of your own before you rely on it.
+"""
+
+
+def student_card(*, source: str, target: str, teacher: str, model: Any, pairs: int) -> str:
+    """Return the card of a student as Markdown; the same text for the same student."""
+    return _CARD.format(
+        source=source,
+        target=target,
+        teacher=teacher,
+        pairs=pairs,
+        architecture=type(model).__name__,
+        layers=model.config.num_hidden_layers,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        labels=", ".join(f"`{model.config.id2label[i]}`" for i in range(model.config.num_labels)),
+    )

@@ -1,0 +1,1 @@
+"""One file per student architecture, each with `build`; chosen by student.architecture."""

@@ -1,0 +1,41 @@
+"""Tables on disk: Parquet that is the same bytes for the same rows."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kdmodels.errors import BadInputError, DamagedError
+from kdmodels.files import whole
+
+
+def write_table(path: Path, columns: Mapping[str, Any], schema: pa.Schema | None = None) -> None:
+    """Write columns of equal length as Parquet.
+
+    Args:
+        schema: of the columns, where it cannot be read off their values (an empty table).
+    """
+    table = pa.table(dict(columns), schema=schema).replace_schema_metadata(None)
+    with whole(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: Path, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+    """Read columns of a Parquet file.
+
+    Raises:
+        BadInputError: where there is no such file, or a column is missing.
+        DamagedError: where it is not readable.
+    """
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise BadInputError(f"{path}: no such file. The stage that makes it has not run: dvc repro") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DamagedError(f"{path}: not readable as Parquet ({error}). Restore it: dvc checkout --force") from None
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise BadInputError(f"{path}: lacks the columns {missing}; it has {table.column_names}. Make it again: dvc repro")
+    return {name: table[name] for name in columns}

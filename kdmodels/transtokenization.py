@@ -1,0 +1,128 @@
+"""Transtokenization: a model of one language given the vocabulary of another, before any training.
+
+The body stays the teacher's; the embedding of each target piece is the average of the teacher's embeddings of the
+source tokens it is aligned to in a parallel corpus (the idea of Remy et al. 2024, "Trans-Tokenization and
+Cross-lingual Vocabulary Transfers", arXiv 2408.04303).
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import nn
+
+from kdmodels.encoder import special_ids
+from kdmodels.errors import BadInputError
+
+
+def target_embeddings(teacher_VH: torch.Tensor, counts: csr_array, teacher_tokenizer: Any, tokenizer: Any) -> torch.Tensor:
+    """Return embeddings for a target vocabulary.
+
+    A piece that was aligned gets the average over its source tokens, weighted by the counts; one that was not, and is
+    written the same in the teacher's vocabulary, gets that embedding; any other the mean of all. Special tokens go
+    by role.
+
+    Args:
+        teacher_VH: [source vocabulary, width]
+        counts: [target vocabulary, source vocabulary], from `kdmodels.alignment.align`
+
+    Returns:
+        [target vocabulary, width]
+    """
+    teacher = teacher_VH.detach().to(torch.float64).numpy()
+    total = np.asarray(counts.sum(axis=1)).ravel()
+    aligned = total > 0
+    embeddings = np.tile(teacher[: len(teacher_tokenizer)].mean(axis=0), (counts.shape[0], 1))
+    embeddings[aligned] = (counts @ teacher[: counts.shape[1]])[aligned] / total[aligned, None]
+    same = teacher_tokenizer.get_vocab()
+    for piece, number in tokenizer.get_vocab().items():
+        if not aligned[number] and piece in same:
+            embeddings[number] = teacher[same[piece]]
+    theirs = special_ids(teacher_tokenizer)
+    for role, number in special_ids(tokenizer).items():
+        if role in theirs:
+            embeddings[number] = teacher[theirs[role]]
+    return torch.from_numpy(embeddings).to(teacher_VH.dtype)
+
+
+def student_config(teacher_config: Any, tokenizer: Any, layers: Sequence[int], dropout: float) -> Any:
+    """Return the teacher's configuration cut to some layers and set to another vocabulary.
+
+    Raises:
+        BadInputError: where the teacher has no such layer.
+    """
+    depth = teacher_config.num_hidden_layers
+    if max(layers) >= depth or len(set(layers)) != len(layers):
+        raise BadInputError(
+            f"student.layers: {list(layers)} are not layers of the teacher, which has {depth}: "
+            f"each of 0 to {depth - 1} at most once"
+        )
+    config = copy.deepcopy(teacher_config)
+    for name, value in list(config.to_dict().items()):  # lists with an entry a layer, such as ModernBERT's layer_types
+        if isinstance(value, list) and len(value) == depth:
+            setattr(config, name, [value[layer] for layer in layers])
+    config.num_hidden_layers = len(layers)
+    config.vocab_size = len(tokenizer)
+    for role, number in special_ids(tokenizer).items():
+        for name in {"cls": ["cls", "bos"], "sep": ["sep", "eos"]}.get(role, [role]):
+            if getattr(config, f"{name}_token_id", None) is not None:
+                setattr(config, f"{name}_token_id", number)
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
+        if hasattr(config, name):
+            setattr(config, name, dropout)
+    return config
+
+
+def transplant(teacher: nn.Module, student: nn.Module, layers: Sequence[int], embeddings_VH: torch.Tensor) -> None:
+    """Copy the chosen layers and all that is not a layer or a word embedding from the teacher; set the embeddings.
+
+    Raises:
+        BadInputError: where the teacher is built so that its layers cannot be told apart.
+    """
+    stack = _layer_stack(teacher)
+    words = _embedding_name(teacher)
+    theirs, ours = teacher.state_dict(), student.state_dict()
+    of_layer = {f"{stack}.{number}.": f"{stack}.{layer}." for number, layer in enumerate(layers)}
+    state = {}
+    for name in ours:
+        if name == words:
+            state[name] = embeddings_VH
+            continue
+        prefix = next((prefix for prefix in of_layer if name.startswith(prefix)), None)
+        state[name] = theirs[name if prefix is None else of_layer[prefix] + name.removeprefix(prefix)]
+    _shift_positions(teacher, student, state)
+    with torch.no_grad():
+        for name, value in student.state_dict().items():
+            value.copy_(state[name])
+
+
+def _embedding_name(model: nn.Module) -> str:
+    words = model.get_input_embeddings()  # type: ignore[operator]
+    return next(f"{name}.weight" for name, module in model.named_modules() if module is words)
+
+
+def _layer_stack(model: Any) -> str:
+    """Return the name of the list of a model's layers."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:
+            return str(name)
+    raise BadInputError(
+        f"teacher.init: {type(model).__name__} has no list of its {model.config.num_hidden_layers} layers "
+        "(ALBERT shares one), so student.layers cannot choose among them; use student.init: random or another teacher"
+    )
+
+
+def _shift_positions(teacher: nn.Module, student: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Mend position tables that start behind the padding id, as RoBERTa's do, where the padding id has moved."""
+    ours = dict(student.named_modules())
+    words = teacher.get_input_embeddings()  # type: ignore[operator]
+    for name, module in teacher.named_modules():
+        if isinstance(module, nn.Embedding) and module is not words and module.padding_idx is not None:
+            moved = ours[name]
+            if not isinstance(moved, nn.Embedding) or moved.padding_idx is None:
+                continue
+            offset = moved.padding_idx - module.padding_idx
+            state[f"{name}.weight"] = torch.roll(state[f"{name}.weight"], offset, dims=0)

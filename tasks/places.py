@@ -1,0 +1,47 @@
+"""Where things live that outlast a stage's outputs: the label store, checkpoints, the tracking database.
+
+They are kept at an absolute path, which `dvc exp run` finds too: it works in temporary copies below `.dvc/tmp/exps`.
+"""
+
+import os
+from pathlib import Path
+
+
+def home(root: Path) -> Path:
+    """Return the folder of what outlasts outputs: `DISTILINGUA_HOME`, or `.distilingua` in the project.
+
+    In a temporary copy of the project made by `dvc exp run` it is the folder of the project it was copied from.
+    """
+    chosen = os.environ.get("DISTILINGUA_HOME")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    root = root.absolute()
+    for parent in root.parents:
+        if parent.parts[-3:] == (".dvc", "tmp", "exps"):
+            return parent.parents[2] / ".distilingua"
+    return root / ".distilingua"
+
+
+def label_store(root: Path) -> Path:
+    """Return the folder of the label store."""
+    return home(root) / "labels"
+
+
+def checkpoints(root: Path) -> Path:
+    """Return the folder below which each training keeps its checkpoints until it ends."""
+    return home(root) / "checkpoints"
+
+
+def partial_output(out: Path) -> Path:
+    """Return the folder a stage writes to before its output is whole."""
+    return out.with_name(f".{out.name}.partial")
+
+
+def tracking_store(root: Path) -> str:
+    """Return where runs are recorded: `MLFLOW_TRACKING_URI`, or a SQLite database that outlasts outputs."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home(root) / 'mlflow.db'}"
+
+
+def tracking_artifacts(root: Path) -> Path:
+    """Return the folder of recorded files and models; a tracking server keeps them in a place of its own."""
+    return home(root) / "mlartifacts"

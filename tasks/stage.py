@@ -1,0 +1,280 @@
+"""The stages of dvc.yaml, through DVC, and the one Prefect task that runs any of them. DVC and Prefect only here."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdmodels.errors import BadInputError
+from tasks.__main__ import BAD_INPUT
+from tasks.config import GRAPH_FILE, Pipeline, read_yaml
+from tasks.guard import Closed, Processes
+
+if TYPE_CHECKING:
+    from prefect import Task
+
+LOCK_FILE = "dvc.lock"
+_KEPT_LINES = 200  # of a stage's output, to find its message in
+_SHOWN_LINES = 10  # of it, where the stage gave no message
+_ADVICE = (  # of DVC, after each stage the same
+    "\n",
+    "To track the changes with git",
+    "\tgit add ",
+    "To enable auto staging",
+    "\tdvc config core.autostage",
+    "Use `dvc push` ",
+)
+_EXITED = re.compile(r"exited with (-?\d+)$")
+
+Line = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The stages of dvc.yaml, in its order, with what each waits for."""
+
+    upstream: Mapping[str, frozenset[str]]  # of each stage, those whose outputs it reads
+    pool: Mapping[str, str | None]  # `meta: {pool: ...}`, the kind of machine it wants
+
+    @property
+    def stages(self) -> list[str]:
+        """Return the names of all stages."""
+        return list(self.upstream)
+
+    @cached_property
+    def downstream(self) -> dict[str, frozenset[str]]:
+        """Return of each stage those that read its outputs."""
+        return {name: frozenset(other for other in self.stages if name in self.upstream[other]) for name in self.stages}
+
+    def behind(self, names: Iterable[str]) -> set[str]:
+        """Return stages with all that depend on them, however far."""
+        return _reach(names, self.downstream)
+
+    def before(self, names: Iterable[str]) -> set[str]:
+        """Return stages with all that they depend on, however far."""
+        return _reach(names, self.upstream)
+
+
+def _reach(names: Iterable[str], edges: Mapping[str, frozenset[str]]) -> set[str]:
+    found: set[str] = set()
+    ahead = list(names)
+    while ahead:
+        name = ahead.pop()
+        if name not in found:
+            found.add(name)
+            ahead.extend(edges[name])
+    return found
+
+
+class StageFailedError(RuntimeError):
+    """A stage did not end well; the message is the stage's own."""
+
+    def __init__(self, stage: str, message: str, status: int | None) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.status = status  # of the stage's process; None: it did not run, or its status is not known
+        self.bad_input = status == BAD_INPUT
+
+
+def graph(root: Path) -> Graph:
+    """Return the stages that dvc.yaml declares, one for each item of a matrix.
+
+    Raises:
+        BadInputError: where DVC refuses dvc.yaml.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            own = {stage: stage.name for stage in repo.index.stages if _declared(stage, root)}
+            edges = repo.index.graph
+            return Graph(
+                upstream={
+                    name: frozenset(own[dep] for dep in edges[stage] if dep in own) for stage, name in own.items()
+                },
+                pool={name: (stage.meta or {}).get("pool") for stage, name in own.items()},
+            )
+    except DvcException as error:
+        raise BadInputError(f"{root / GRAPH_FILE}: {error}. To have a project folder prepared: dvc init") from None
+
+
+def _declared(stage: Any, root: Path) -> bool:
+    return bool(getattr(stage, "name", None)) and Path(stage.path).resolve() == (root / GRAPH_FILE).resolve()
+
+
+def stale(root: Path) -> dict[str, list[str]]:
+    """Return the stages whose code, numbers, inputs or outputs differ from those in dvc.lock, each with the reasons.
+
+    Stages behind them are not in it: whether they change shows when those before them have run.
+
+    Raises:
+        BadInputError: where DVC cannot say.
+    """
+    ended = subprocess.run(
+        _dvc(root, "status", "--json"),
+        env=_environment({}),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if ended.returncode:
+        raise BadInputError(f"dvc status: {ended.stderr.strip().removeprefix('ERROR: ')}")
+    return {name: [*_reasons(found)] for name, found in json.loads(ended.stdout).items() if found}
+
+
+def _reasons(found: Any) -> Iterable[str]:
+    for item in found:
+        if isinstance(item, str):
+            yield item
+            continue
+        for kind, changes in item.items():
+            for path, change in changes.items() if isinstance(changes, dict) else ():
+                if isinstance(change, dict):  # of a params file: what happened to each key
+                    yield from (f"{path}: {key} {what}" for key, what in change.items())
+                else:
+                    yield f"{kind.removeprefix('changed ').rstrip('s')} {path} {change}"
+
+
+def locked_outputs(root: Path) -> dict[str, dict[str, str]]:
+    """Return of each stage that has run its outputs, path -> md5, as dvc.lock has them.
+
+    Raises:
+        BadInputError: where dvc.lock is not readable.
+    """
+    path = root / LOCK_FILE
+    if not path.exists():
+        return {}
+    stages = read_yaml(path).get("stages") or {}
+    return {
+        name: {out["path"]: out["md5"] for out in stage.get("outs") or () if "md5" in out}
+        for name, stage in stages.items()
+    }
+
+
+def run_stage(
+    root: Path, stage: str, environment: Mapping[str, str], line: Callable[[str], None], processes: Processes
+) -> None:
+    """Have DVC run one stage, or restore what it made before from the run cache.
+
+    Whatever ends it, no process of it is left; if it fails, its earlier outputs are brought back.
+
+    Args:
+        root: the project.
+        stage: its name in dvc.yaml, such as `student@de`.
+        environment: variables for the stage's process.
+        line: called with each line of its output.
+        processes: where it runs; closing them ends it.
+
+    Raises:
+        StageFailedError: with the stage's own message.
+        Closed: where `processes` were closed.
+    """
+    process = processes.start(
+        _dvc(root, "repro", "--single-item", stage), root, {**_environment(environment), "PYTHONUNBUFFERED": "1"}
+    )
+    last: deque[str] = deque(maxlen=_KEPT_LINES)
+    try:
+        for text in process.stdout or ():
+            if not text.startswith(_ADVICE):
+                last.append(text.rstrip("\n"))
+                line(last[-1])
+    finally:
+        status = processes.finish(process)
+        if status:
+            restore(root, stage)
+    if processes.closed and status:
+        raise Closed(stage)
+    if status:
+        raise _failure(stage, list(last), status)
+
+
+def restore(root: Path, stage: str) -> None:
+    """Bring the outputs back that dvc.lock has for a stage, if it ever ran; what cannot be brought back stays away."""
+    if stage in locked_outputs(root):
+        subprocess.run(
+            _dvc(root, "checkout", "--force", stage),
+            env=_environment({}),
+            capture_output=True,
+            check=False,
+            start_new_session=True,  # Ctrl-C does not interrupt it
+        )
+
+
+def stage_task(
+    root: Path, environment: Mapping[str, str], line: Line, processes: Processes, params: Pipeline
+) -> "Task[[str], None]":
+    """Return the Prefect task that runs a stage, given its name.
+
+    Args:
+        root: the project.
+        environment: variables for the stages' processes.
+        line: called with a stage's name and each line of its output, which stands in the task run's log too.
+        processes: where the stages run.
+        params: how often and after how long a stage is tried again; never after bad input.
+    """
+    from prefect import get_run_logger, task
+    from prefect.cache_policies import NO_CACHE
+
+    def again(_task: Any, _run: Any, state: Any) -> bool:
+        error = state.result(raise_on_failure=False)
+        return isinstance(error, StageFailedError) and not error.bad_input and not processes.closed
+
+    @task(
+        name="stage",
+        task_run_name="{stage}",
+        retries=params.retries,
+        retry_delay_seconds=params.retry_delay,
+        retry_condition_fn=again,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+    def stage_run(stage: str) -> None:
+        log = get_run_logger()
+
+        def tell(text: str) -> None:
+            log.info("%s", text)
+            line(stage, text)
+
+        run_stage(root, stage, environment, tell, processes)
+
+    return stage_run
+
+
+def _failure(stage: str, lines: list[str], status: int) -> StageFailedError:
+    exited = [int(found[1]) for text in lines if (found := _EXITED.search(text))]  # DVC's own is the last
+    code = exited[-1] if exited and status > 0 else None
+    starts = [number for number, text in enumerate(lines) if text.startswith("error: ")]
+    own = [
+        text for text in lines if text and not text.startswith(("The earlier output of ", "ERROR: ", "Running stage "))
+    ]
+    if starts:
+        message = "\n".join(text for text in lines[starts[-1] :] if text in own).removeprefix("error: ")
+    elif code is not None:
+        ending = f"killed by signal {-code}; is there memory enough?" if code < 0 else f"ended with status {code}"
+        message = "\n".join([ending, *own[-_SHOWN_LINES:]])
+    elif status < 0:
+        message = f"dvc was killed by signal {-status}"
+    else:
+        message = (
+            "\n".join(text.removeprefix("ERROR: ") for text in lines[-_SHOWN_LINES:]) or f"dvc ended with {status}"
+        )
+    return StageFailedError(stage, message, code)
+
+
+def _dvc(root: Path, *words: str) -> list[str]:
+    return [sys.executable, "-m", "dvc", "--cd", str(root), "--wait-for-lock", *words]
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    here = str(Path(sys.executable).parent)  # `python` in a cmd is this one
+    path = os.pathsep.join([here, *filter(None, [os.environ.get("PATH")])])
+    return {**os.environ, "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "true", **more, "PATH": path}

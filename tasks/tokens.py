@@ -1,0 +1,62 @@
+"""Tokenize both sides of the parallel corpus: the source as the teacher does, the target with a vocabulary of its own."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdmodels.encoder import find_encoder, frame_roles, load_tokenizer
+from kdmodels.errors import BadInputError
+from kdmodels.files import write_json
+from kdmodels.tables import read_table, write_table
+from kdmodels.vocabulary import save_tokenizer, train_vocabulary
+from tasks.config import Params
+
+if TYPE_CHECKING:
+    from tasks.recording import Recorder
+
+
+def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
+    """Write tokens.parquet (both sides as ids, pair by pair) and the target tokenizer.
+
+    The vocabulary is trained on the target side of the pairs that are not held out.
+
+    Raises:
+        BadInputError: where the teacher cannot read texts of tokens.maximum_length.
+    """
+    pairs = read_table(corpus, ["id", "content_hash", "source_hash", "source", "target", "held_out"])
+    encoder = find_encoder(
+        params.teacher.init, revision=params.teacher.revision, weights_sha256=params.teacher.weights_sha256
+    )
+    teacher_tokenizer = load_tokenizer(encoder)
+    length = params.tokens.maximum_length
+    if length > teacher_tokenizer.model_max_length:
+        raise BadInputError(
+            f"params.yaml: tokens.maximum_length: {length} is more than the {teacher_tokenizer.model_max_length} tokens "
+            f"that {params.teacher.init} reads"
+        )
+    training = [
+        text for text, held in zip(pairs["target"].to_pylist(), pairs["held_out"].to_pylist(), strict=True) if not held
+    ]
+    tokenizer = train_vocabulary(
+        training,
+        size=params.tokens.vocabulary_size,
+        lowercase=params.tokens.lowercase,
+        frame=frame_roles(teacher_tokenizer),
+    )
+    folder = out / "tokenizer"
+    save_tokenizer(tokenizer, folder, length)
+    target_tokenizer = load_tokenizer(folder)
+    source_ids = teacher_tokenizer(pairs["source"].to_pylist(), truncation=True, max_length=length)["input_ids"]
+    target_ids = target_tokenizer(pairs["target"].to_pylist(), truncation=True, max_length=length)["input_ids"]
+    columns = {name: pairs[name] for name in ("id", "content_hash", "source_hash", "held_out")}
+    write_table(out / "tokens.parquet", {**columns, "source_ids": source_ids, "target_ids": target_ids})
+    unknown = target_tokenizer.unk_token_id
+    count = sum(len(row) for row in target_ids)
+    report = {
+        "vocabulary": len(target_tokenizer),
+        "source_tokens_per_text": sum(len(row) for row in source_ids) / len(source_ids),
+        "target_tokens_per_text": count / len(target_ids),
+        "target_unknown_share": sum(row.count(unknown) for row in target_ids) / count,
+        "target_truncated_share": sum(len(row) == length for row in target_ids) / len(target_ids),
+    }
+    write_json(out / "report.json", report)
+    record.metrics(report)

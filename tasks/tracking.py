@@ -1,0 +1,256 @@
+"""MLflow, and only here: a run that is recorded, where that is possible, and never hinders what it records."""
+
+import os
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tasks import lineage, places
+from tasks.attempts import Attempts, Patient, unless_there
+from tasks.lineage import Found, recordable
+from tasks.redaction import redacted
+from tasks.tracking_settings import PARENT, SWITCH, artifact_location, create_once, database_file, knock, prepare
+
+_FLUSH_ROWS, _FLUSH_SECONDS = 500, 5.0  # metrics that wait together; a call costs SQLite some 45 ms
+_MODEL_TAG = "logged_model"
+
+
+class Run(Attempts):
+    """One MLflow run. After the first failure it says so once and stops recording; its methods raise nothing."""
+
+    def __init__(self, root: Path, experiment: str) -> None:
+        super().__init__(on=os.environ.get(SWITCH) != "off")
+        self.id = ""
+        self._root = root
+        self._experiment = experiment
+        self._experiment_id = ""
+        self._client: Any = None
+        self._waiting: list[Any] = []
+        self._flushed = time.monotonic()
+
+    def start(self, name: str, tags: dict[str, str], params: dict[str, str]) -> None:
+        """Create the run, below the flow's run where there is one."""
+
+        def action() -> None:
+            self._client = client = _connect(self._root)
+            from mlflow.entities import Param
+
+            parent = os.environ.get(PARENT)
+            every = {**tags, **({"mlflow.parentRunId": parent} if parent else {})}
+            self._experiment_id = _experiment(client, self._experiment, self._root)
+            self.id = client.create_run(self._experiment_id, tags=recordable(every), run_name=name).info.run_id
+            values = [Param(key, value) for key, value in recordable(params).items()]
+            for first in range(0, len(values), 100):
+                client.log_batch(self.id, params=values[first : first + 100])
+
+        self.attempt(action)
+
+    def end(self, status: str, error: BaseException | None = None) -> None:
+        """Close the run with a status and, where it failed, the error's text."""
+        if not self.id:
+            return
+        self._flush()
+        if error is not None:
+            self.tags({"error": f"{type(error).__name__}: {error}"})
+        self.attempt(lambda: self._client.set_terminated(self.id, status))
+        self.on = False
+
+    def metrics(self, values: dict[str, float], step: int | None = None, **where: str | None) -> None:
+        """Record numbers; they are written in batches."""
+
+        def action() -> None:
+            from mlflow.entities import Metric
+
+            now = time.time_ns() // 1_000_000
+            for name, value in values.items():
+                self._waiting.append(Metric(lineage.plain(name), float(value), now, step or 0, **where))
+
+        self.attempt(action)
+        if len(self._waiting) >= _FLUSH_ROWS or time.monotonic() - self._flushed > _FLUSH_SECONDS:
+            self._flush()
+
+    def _flush(self) -> None:
+        def action() -> None:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:_FLUSH_ROWS], self._waiting[_FLUSH_ROWS:]
+                self._client.log_batch(self.id, metrics=batch)
+
+        self.attempt(action)
+        self._flushed = time.monotonic()
+
+    def artifact(self, path: Path) -> None:
+        """Record a file, or a folder under its name."""
+        if path.is_dir():
+            self.attempt(lambda: self._client.log_artifacts(self.id, str(path), path.name))
+        else:
+            self.attempt(lambda: self._client.log_artifact(self.id, str(path)))
+
+    def text(self, name: str, text: str) -> None:
+        """Record text as a file."""
+        self.attempt(lambda: self._client.log_text(self.id, redacted(text), name))
+
+    def table(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Record rows of equal columns as a table that the pages of MLflow show."""
+        if rows:
+            columns = {key: [row.get(key) for row in rows] for key in rows[0]}
+            self.attempt(lambda: self._client.log_table(self.id, columns, f"{name}.json"))
+
+    def tags(self, tags: dict[str, str]) -> None:
+        """Tag the run; secrets are taken out."""
+
+        def action() -> None:
+            from mlflow.entities import RunTag
+
+            self._client.log_batch(self.id, tags=[RunTag(key, value) for key, value in recordable(tags).items()])
+
+        self.attempt(action)
+
+    def data_sets(self, read: list[tuple[str, Path, str]], models: list[str]) -> None:
+        """Record what is read (key, path, md5), and the logged models among it."""
+
+        def action() -> None:
+            from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput
+
+            inputs = []
+            for key, path, md5 in read:
+                data = Dataset(lineage.data_set(path), md5, "local", lineage.source(path))
+                inputs.append(DatasetInput(data, [InputTag("mlflow.data.context", key)]))
+            self._client.log_inputs(self.id, inputs, [LoggedModelInput(model) for model in models])
+
+        self.attempt(action)
+
+    def external_model(self, name: str, tags: dict[str, str]) -> None:
+        """Record a model that is kept elsewhere."""
+
+        def action() -> None:
+            model = self._model(name, {**tags, "mlflow.model.isExternal": "true"})
+            self._made(model.model_id)
+
+        self.attempt(action)
+
+    def packed_model(self, folder: Path, name: str, tags: dict[str, str], register: bool) -> None:
+        """Record a Hugging Face text classifier so that `mlflow.pyfunc.load_model` predicts with it anywhere."""
+
+        def action() -> None:
+            model = self._model(name, tags)
+            with tempfile.TemporaryDirectory() as temporary:
+                packed = Path(temporary) / "model"
+                _pack(folder, packed, model, self.id)
+                self._client.log_model_artifacts(model.model_id, str(packed))
+            self._made(model.model_id)
+            if register:
+                _register(self._client, name, model, self.id)
+
+        self.attempt(action)
+
+    def _model(self, name: str, tags: dict[str, str]) -> Any:
+        return self._client.create_logged_model(
+            self._experiment_id, name, self.id, recordable(tags), model_type="text-classification"
+        )
+
+    def _made(self, model: str) -> None:
+        from mlflow.entities import LoggedModelOutput
+
+        self._client.finalize_logged_model(model, "READY")
+        self._client.log_outputs(self.id, [LoggedModelOutput(model, step=0)])
+        self.tags({_MODEL_TAG: model})
+
+    def find(self, outputs: dict[str, str]) -> Found | None:
+        """Return the newest run that made exactly these outputs (path -> md5)."""
+
+        def action() -> Found | None:
+            experiments = [experiment.experiment_id for experiment in self._client.search_experiments()]
+            made = lineage.made(outputs)
+            for run in self._client.search_runs(experiments, made, max_results=1, order_by=["start_time DESC"]):
+                return Found(run.info.run_id, run.data.tags.get("mlflow.parentRunId"), run.data.tags.get(_MODEL_TAG))
+            return None
+
+        return self.attempt(action) if outputs else None
+
+    def end_children(self) -> None:
+        """Close the runs below this one that were killed before they could close themselves."""
+
+        def action() -> None:
+            below = f"tags.`mlflow.parentRunId` = '{self.id}' and attributes.status = 'RUNNING'"
+            for run in self._client.search_runs([self._experiment_id], below):
+                self._client.set_terminated(run.info.run_id, "KILLED")
+
+        self.attempt(action)
+
+
+def create_store(root: Path) -> None:
+    """Create the SQLite database where there is none: MLflow itself fails where several processes do so at once."""
+
+    def create(path: Path) -> None:
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        SqlAlchemyStore(f"sqlite:///{path}", places.tracking_artifacts(root).as_uri()).engine.dispose()
+
+    prepare()
+    database = database_file(root)
+    if database is not None:
+        create_once(database, create)
+
+
+def _connect(root: Path) -> Any:
+    prepare()
+    knock(root)
+    from mlflow import MlflowClient
+
+    create_store(root)
+    uri = places.tracking_store(root)
+    return Patient(MlflowClient(uri, os.environ.get("MLFLOW_REGISTRY_URI", uri)))
+
+
+def _experiment(client: Any, name: str, root: Path) -> str:
+    chosen = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    if chosen:
+        return chosen
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", name)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        unless_there(lambda: client.create_experiment(name, artifact_location(root)))
+        found = client.get_experiment_by_name(name)
+    identity: str = found.experiment_id
+    return identity
+
+
+def _pack(folder: Path, packed: Path, model: Any, run: str) -> None:
+    from huggingface_hub import ModelCard
+    from mlflow.models import Model, ModelSignature
+    from mlflow.transformers import save_model
+    from mlflow.types import ColSpec, DataType, Schema
+    from transformers import pipeline
+    from transformers.utils import logging as logs
+
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(DataType.string)]),
+        outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]),
+    )
+    card = folder / "README.md"
+    made = Model(artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=run, model_id=model.model_id)
+    bars = logs.is_progress_bar_enabled()
+    logs.disable_progress_bar()
+    try:
+        save_model(
+            # MLflow also takes a folder's name, but fails on it with transformers 5; an absolute one is no hub's name
+            pipeline("text-classification", str(folder.absolute()), device="cpu"),
+            str(packed),
+            mlflow_model=made,
+            model_card=ModelCard.load(card) if card.is_file() else None,
+            model_config={"truncation": True},  # a longer text is cut, as everywhere else in the project
+            signature=signature,
+            input_example=["OK"],
+            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("mlflow", "torch", "transformers")],
+        )
+    finally:
+        if bars:
+            logs.enable_progress_bar()
+
+
+def _register(client: Any, name: str, model: Any, run: str) -> None:
+    """Make a model the newest of its name: MLflow itself answers to the alias `latest`, and refuses to have it set."""
+    unless_there(lambda: client.create_registered_model(name))
+    client.create_model_version(name, model.artifact_location, run, model_id=model.model_id)

@@ -1,0 +1,40 @@
+"""Word alignment finds translations, and its first step gives the numbers computed by hand."""
+
+import numpy as np
+import pytest
+
+from kdmodels.alignment import align
+
+
+def rows(*texts: list[int]) -> list[np.ndarray]:
+    return [np.array(text) for text in texts]
+
+
+def test_one_iteration_by_hand() -> None:
+    # Source words 0 and 1, target words 0 and 1, and nothing as a third cause: from a uniform start each target word
+    # is shared by the causes of its pair. Pair one has causes 0, 1, nothing: 1/3 each; pair two 0, nothing: 1/2 each.
+    counts = align(rows([0, 1], [0]), rows([0, 1], [0]), source_size=2, target_size=2, iterations=1).toarray()
+    assert counts == pytest.approx(np.array([[1 / 3 + 1 / 2, 1 / 3], [1 / 3, 1 / 3]]))
+
+
+def test_two_iterations_by_hand() -> None:
+    # After one iteration p(0|0) = (5/6) / (7/6) = 5/7, p(0|1) = 1/2, p(0|nothing) = (5/6) / (7/6) = 5/7
+    # and p(1|0) = 2/7, p(1|1) = 1/2, p(1|nothing) = 2/7.
+    counts = align(rows([0, 1], [0]), rows([0, 1], [0]), source_size=2, target_size=2, iterations=2).toarray()
+    of_zero, of_one = 5 / 7 + 1 / 2 + 5 / 7, 2 / 7 + 1 / 2 + 2 / 7
+    assert counts[0, 0] == pytest.approx(5 / 7 / of_zero + 1 / 2)
+    assert counts[0, 1] == pytest.approx(1 / 2 / of_zero)
+    assert counts[1, 1] == pytest.approx(1 / 2 / of_one)
+
+
+def test_finds_the_translation_of_each_word() -> None:
+    random = np.random.default_rng(0)
+    source = [random.choice(20, size=5, replace=False) for _ in range(300)]
+    target = [random.permutation(19 - text) for text in source]
+    counts = align(source, target, source_size=20, target_size=20, iterations=8).toarray()
+    assert counts.argmax(axis=1).tolist() == [19 - word for word in range(20)]
+
+
+def test_a_text_without_tokens_aligns_nothing() -> None:
+    counts = align(rows([], [1]), rows([0], []), source_size=2, target_size=2, iterations=2)
+    assert counts.sum() == 0

@@ -1,0 +1,141 @@
+"""A transtokenized student is its teacher under another vocabulary, whatever kind of tokenizer the teacher has."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+
+from kdmodels.encoder import frame_roles, special_ids
+from kdmodels.errors import BadInputError
+from kdmodels.students.transformer import build
+from kdmodels.transtokenization import target_embeddings
+from kdmodels.vocabulary import save_tokenizer, train_vocabulary
+from tests import tiny
+
+TEACHERS = ["wordpiece", "sentencepiece", "byte_level"]
+
+
+def make_teacher(kind: str, folder: Path) -> tuple[Any, Any]:
+    if kind == "sentencepiece":
+        return tiny.sentencepiece_teacher()
+    if kind == "byte_level":
+        return tiny.byte_level_teacher()
+    tokenizer = tiny.wordpiece(folder / "wordpiece")
+    return tiny.bert(tokenizer), tokenizer
+
+
+def target_tokenizer(teacher_tokenizer: Any, folder: Path, texts: list[str]) -> Any:
+    from transformers import AutoTokenizer
+
+    trained = train_vocabulary(texts, size=150, lowercase=True, frame=frame_roles(teacher_tokenizer))
+    save_tokenizer(trained, folder, 64)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def identity_counts(teacher_tokenizer: Any, tokenizer: Any, shift: int) -> csr_array:
+    """Align each ordinary target piece to one ordinary source piece."""
+    ordinary = [i for i in range(len(teacher_tokenizer)) if i not in special_ids(teacher_tokenizer).values()]
+    counts = np.zeros((len(tokenizer), len(teacher_tokenizer)))
+    for number in range(5, len(tokenizer)):
+        counts[number, ordinary[(number + shift) % len(ordinary)]] = 2.0
+    return csr_array(counts)
+
+
+@pytest.mark.parametrize("kind", TEACHERS)
+def test_the_student_computes_what_the_teacher_computes_on_the_aligned_tokens(kind: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    teacher, theirs = make_teacher(kind, tmp_path)
+    ours = target_tokenizer(theirs, tmp_path / "target", tiny.GERMAN)
+    counts = identity_counts(theirs, ours, shift=3)
+    student = build(
+        teacher=teacher, teacher_tokenizer=theirs, tokenizer=ours, alignment=counts, layers=[0, 1, 2], dropout=0.0, seed=1
+    ).eval()
+    text = ours("das paket ist kaputt")["input_ids"]
+    role_of = {number: role for role, number in special_ids(ours).items()}
+    aligned = counts.toarray().argmax(axis=1)
+    same = [special_ids(theirs)[role_of[i]] if i in role_of else int(aligned[i]) for i in text]
+    assert same != text
+    with torch.inference_mode():
+        found = student(input_ids=torch.tensor([text])).logits
+        expected = teacher(input_ids=torch.tensor([same])).logits
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", TEACHERS)
+def test_special_tokens_go_by_role_and_the_frame_is_the_teachers(kind: str, tmp_path: Path) -> None:
+    teacher, theirs = make_teacher(kind, tmp_path)
+    ours = target_tokenizer(theirs, tmp_path / "target", tiny.GERMAN)
+    words = teacher.get_input_embeddings().weight.detach()
+    embeddings = target_embeddings(words, identity_counts(theirs, ours, 0), theirs, ours)
+    assert set(special_ids(ours)) == {"pad", "unk", "cls", "sep", "mask"}
+    for role, number in special_ids(ours).items():
+        assert torch.allclose(embeddings[number], words[special_ids(theirs)[role]])
+    assert frame_roles(ours) == frame_roles(theirs) == (["cls"], ["sep"])
+
+
+@pytest.mark.parametrize("kind", TEACHERS)
+def test_padding_changes_nothing(kind: str, tmp_path: Path) -> None:
+    teacher, theirs = make_teacher(kind, tmp_path)
+    ours = target_tokenizer(theirs, tmp_path / "target", tiny.GERMAN)
+    student = build(
+        teacher=teacher, teacher_tokenizer=theirs, tokenizer=ours, alignment=identity_counts(theirs, ours, 0),
+        layers=[2, 0], dropout=0.0, seed=1,
+    ).eval()  # fmt: skip
+    alone = ours(["die lampe"], return_tensors="pt")
+    padded = ours(["die lampe", "stornieren sie jetzt meine bestellung"], padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        one = student(input_ids=alone["input_ids"], attention_mask=alone["attention_mask"]).logits[0]
+        two = student(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]).logits[0]
+    assert torch.allclose(one, two, atol=1e-5)
+
+
+def test_an_embedding_is_the_average_over_its_aligned_source_tokens(tmp_path: Path) -> None:
+    teacher, theirs = make_teacher("wordpiece", tmp_path)
+    ours = target_tokenizer(theirs, tmp_path / "target", tiny.GERMAN)
+    words = teacher.get_input_embeddings().weight.detach()
+    counts = np.zeros((len(ours), len(theirs)))
+    counts[10, 20], counts[10, 30] = 3.0, 1.0
+    embeddings = target_embeddings(words, csr_array(counts), theirs, ours)
+    assert torch.allclose(embeddings[10], 0.75 * words[20] + 0.25 * words[30], atol=1e-6)
+
+
+def test_an_unaligned_piece_takes_the_embedding_of_the_same_word_else_the_mean(tmp_path: Path) -> None:
+    teacher, theirs = make_teacher("wordpiece", tmp_path)
+    ours = target_tokenizer(theirs, tmp_path / "target", tiny.GERMAN)
+    words = teacher.get_input_embeddings().weight.detach()
+    embeddings = target_embeddings(words, csr_array((len(ours), len(theirs))), theirs, ours)
+    shared = next(piece for piece in ours.get_vocab() if piece in theirs.get_vocab() and "[" not in piece)
+    absent = next(piece for piece in ours.get_vocab() if piece not in theirs.get_vocab())
+    assert torch.allclose(embeddings[ours.get_vocab()[shared]], words[theirs.get_vocab()[shared]])
+    assert torch.allclose(embeddings[ours.get_vocab()[absent]], words.mean(dim=0), atol=1e-6)
+
+
+def test_the_chosen_layers_are_the_teachers_and_random_ones_are_not(tmp_path: Path) -> None:
+    teacher, theirs = make_teacher("wordpiece", tmp_path)
+    ours = target_tokenizer(theirs, tmp_path / "target", tiny.GERMAN)
+    given = {"teacher": teacher, "teacher_tokenizer": theirs, "tokenizer": ours, "layers": [2], "dropout": 0.0}
+    name = "bert.encoder.layer.{}.output.dense.weight"
+    student = build(**given, alignment=identity_counts(theirs, ours, 0), seed=1)
+    assert torch.equal(student.state_dict()[name.format(0)], teacher.state_dict()[name.format(2)])
+    random = build(**given, alignment=None, seed=1)
+    assert not torch.equal(random.state_dict()[name.format(0)], teacher.state_dict()[name.format(2)])
+    assert torch.equal(random.classifier.weight, build(**given, alignment=None, seed=1).classifier.weight)
+
+
+def test_layers_that_the_teacher_has_not_are_refused_with_those_it_has(tmp_path: Path) -> None:
+    teacher, theirs = make_teacher("wordpiece", tmp_path)
+    with pytest.raises(BadInputError, match=r"student\.layers: \[0, 3\] .* which has 3: each of 0 to 2"):
+        build(
+            teacher=teacher, teacher_tokenizer=theirs, tokenizer=theirs, alignment=None, layers=[0, 3], dropout=0.0, seed=1
+        )
+
+
+def test_the_student_knows_the_teachers_labels(tmp_path: Path) -> None:
+    teacher, theirs = make_teacher("wordpiece", tmp_path)
+    student = build(
+        teacher=teacher, teacher_tokenizer=theirs, tokenizer=theirs, alignment=None, layers=[1], dropout=0.0, seed=1
+    )
+    assert student.config.id2label == dict(enumerate(tiny.LABELS))
