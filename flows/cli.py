@@ -101,6 +101,7 @@ def predict(
         folder = root / STUDENTS / target / "model"
         if not folder.is_dir():
             raise BadInputError(f"{folder}: there is no student for {target!r} yet. To train it: distilingua run")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         from kdmodels.inference import Predictor
 
         predictor = Predictor(folder, params.evaluation.batch_rows)

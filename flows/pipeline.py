@@ -15,9 +15,10 @@ from flows import display
 from flows.results import HEADINGS, cells, numbers, results
 from kdmodels.errors import BadInputError
 from tasks.config import load_params
+from tasks.graph import Graph
 from tasks.guard import Processes
 from tasks.recording import FlowRecorder, recorded_flow
-from tasks.stage import Graph, StageFailedError, graph, locked_outputs, stage_task, stale
+from tasks.stage import StageFailedError, graph, locked_outputs, stage_task, stale
 
 NAME = "pipeline"
 

@@ -22,7 +22,7 @@ _QUIET = {  # the user's own win
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(START_SECONDS),
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # the command line shows the stages' lines itself
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the command line shows lines and errors itself
 }
 
 
@@ -60,12 +60,12 @@ def prefect_server() -> Iterator[None]:
         with temporary_settings({PREFECT_API_URL: address}):
             yield
     finally:
-        _send_off()
+        send_off()
         processes.close()
         processes.finish(process)
 
 
-def _send_off() -> None:
+def send_off() -> None:
     """Send what is still to be logged, or Prefect tries for minutes to send it to a server that is gone."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker

@@ -100,6 +100,7 @@ def train(
     history = [
         {key: float(value) for key, value in entry.items() if "runtime" not in key and "per_second" not in key}
         for entry in trainer.state.log_history
+        if "train_loss" not in entry  # the last line sums up this process alone, not what it went on from
     ]
     shutil.rmtree(checkpoints, ignore_errors=True)
     return trainer.model, history

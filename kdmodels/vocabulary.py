@@ -52,13 +52,23 @@ def train_vocabulary(texts: Iterable[str], *, size: int, lowercase: bool, frame:
 
 
 def _alphabet(texts: list[str], normalizer: Any, splitter: Any, most: int) -> list[str]:
-    """Return the single-character pieces, the most frequent where there are too many, sorted."""
+    """Return the single-character pieces, of the most frequent characters where there are too many, sorted.
+
+    A character that only ever continues words has both its pieces all the same: the trainer looks for the first form,
+    and cuts a character out of all words where it does not find it.
+    """
     counts: Counter[str] = Counter()
+    continuing: set[str] = set()
     for text in texts:
         for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)):
-            counts[word[0]] += 1
-            counts.update(f"##{character}" for character in word[1:])
-    kept = sorted(counts, key=lambda piece: (-counts[piece], piece))[: max(most, 0)]
+            counts.update(word)
+            continuing.update(word[1:])
+    kept: list[str] = []
+    for character in sorted(counts, key=lambda character: (-counts[character], character)):
+        pieces = [character, f"##{character}"] if character in continuing else [character]
+        if len(kept) + len(pieces) > most:
+            break
+        kept += pieces
     return sorted(kept)
 
 

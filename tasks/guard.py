@@ -65,7 +65,7 @@ class Processes:
             process.stdout.close()
         with self._lock:
             self._running.discard(process)
-        return 128 - status if status > 128 else status
+        return 128 - status if 128 < status <= 128 + signal.SIGRTMAX else status  # DVC's own 255 is no signal
 
     def close(self) -> None:
         """End every command that still runs and let none start."""

@@ -7,14 +7,13 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdmodels.errors import BadInputError
 from tasks.__main__ import BAD_INPUT
 from tasks.config import GRAPH_FILE, Pipeline, read_yaml
+from tasks.graph import Graph
 from tasks.guard import Closed, Processes
 
 if TYPE_CHECKING:
@@ -34,43 +33,6 @@ _ADVICE = (  # of DVC, after each stage the same
 _EXITED = re.compile(r"exited with (-?\d+)$")
 
 Line = Callable[[str, str], None]
-
-
-@dataclass(frozen=True)
-class Graph:
-    """The stages of dvc.yaml, in its order, with what each waits for."""
-
-    upstream: Mapping[str, frozenset[str]]  # of each stage, those whose outputs it reads
-    pool: Mapping[str, str | None]  # `meta: {pool: ...}`, the kind of machine it wants
-
-    @property
-    def stages(self) -> list[str]:
-        """Return the names of all stages."""
-        return list(self.upstream)
-
-    @cached_property
-    def downstream(self) -> dict[str, frozenset[str]]:
-        """Return of each stage those that read its outputs."""
-        return {name: frozenset(other for other in self.stages if name in self.upstream[other]) for name in self.stages}
-
-    def behind(self, names: Iterable[str]) -> set[str]:
-        """Return stages with all that depend on them, however far."""
-        return _reach(names, self.downstream)
-
-    def before(self, names: Iterable[str]) -> set[str]:
-        """Return stages with all that they depend on, however far."""
-        return _reach(names, self.upstream)
-
-
-def _reach(names: Iterable[str], edges: Mapping[str, frozenset[str]]) -> set[str]:
-    found: set[str] = set()
-    ahead = list(names)
-    while ahead:
-        name = ahead.pop()
-        if name not in found:
-            found.add(name)
-            ahead.extend(edges[name])
-    return found
 
 
 class StageFailedError(RuntimeError):
@@ -103,7 +65,8 @@ def graph(root: Path) -> Graph:
                 pool={name: (stage.meta or {}).get("pool") for stage, name in own.items()},
             )
     except DvcException as error:
-        raise BadInputError(f"{root / GRAPH_FILE}: {error}. To have a project folder prepared: dvc init") from None
+        said = _ask(root, "stage", "list").stderr.strip()  # with line and key, which the error itself has not
+        raise BadInputError(f"{root / GRAPH_FILE}: {said.removeprefix('ERROR: ') or error}") from None
 
 
 def _declared(stage: Any, root: Path) -> bool:
@@ -118,14 +81,7 @@ def stale(root: Path) -> dict[str, list[str]]:
     Raises:
         BadInputError: where DVC cannot say.
     """
-    ended = subprocess.run(
-        _dvc(root, "status", "--json"),
-        env=_environment({}),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
+    ended = _ask(root, "status", "--json")
     if ended.returncode:
         raise BadInputError(f"dvc status: {ended.stderr.strip().removeprefix('ERROR: ')}")
     return {name: [*_reasons(found)] for name, found in json.loads(ended.stdout).items() if found}
@@ -272,6 +228,12 @@ def _failure(stage: str, lines: list[str], status: int) -> StageFailedError:
 
 def _dvc(root: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "dvc", "--cd", str(root), "--wait-for-lock", *words]
+
+
+def _ask(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _dvc(root, *words), env=_environment({}), capture_output=True, text=True, encoding="utf-8", check=False
+    )
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:

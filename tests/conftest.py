@@ -1,0 +1,53 @@
+"""What all tests share: a home of their own, no network services, one Prefect server."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+_HOME = pytest.StashKey[Path]()
+_SETTINGS = {
+    "DO_NOT_TRACK": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",
+    "GIT_AUTHOR_NAME": "Test",
+    "GIT_AUTHOR_EMAIL": "test@example.org",
+    "GIT_COMMITTER_NAME": "Test",
+    "GIT_COMMITTER_EMAIL": "test@example.org",
+}
+_FOREIGN = ("PREFECT_", "MLFLOW_", "DISTILINGUA_", "DVC_")  # a user's own settings change no test
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the environment before anything that reads it is imported."""
+    home = Path(tempfile.mkdtemp(prefix="distilingua-tests-"))
+    config.stash[_HOME] = home
+    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+        del os.environ[name]
+    os.environ.update(_SETTINGS)
+    os.environ.update(HOME=str(home), PREFECT_HOME=str(home / "prefect"), XDG_CACHE_HOME=str(home / "cache"))
+    # stage processes in scratch folders find the code, and `python` is the one that runs the tests
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the home."""
+    shutil.rmtree(config.stash[_HOME], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[str]:
+    """Run one Prefect server for all tests that want one; yield the address of its API."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield str(PREFECT_API_URL.value())

@@ -1,0 +1,221 @@
+"""The flow: order, room, only what is stale, failures that stop no other, and nothing left when it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows import pipeline as flow_module
+from flows.pipeline import PipelineFailedError, pipeline, room
+from kdmodels.errors import BadInputError
+from tasks.stage import graph, locked_outputs, stale
+from tests.scratch import Scratch
+
+ALL = {"first", "middle@de", "middle@es", "last", "lone"}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> Scratch:
+    monkeypatch.setenv("DISTILINGUA_RECORDING", "off")
+    return Scratch(tmp_path)
+
+
+def until(done: Callable[[], bool], seconds: float = 60) -> bool:
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return done()
+
+
+def run(project: Scratch) -> None:
+    pipeline(str(project.root))
+
+
+def failures_of(project: Scratch) -> PipelineFailedError:
+    with pytest.raises(PipelineFailedError) as caught:
+        run(project)
+    return caught.value
+
+
+def test_the_graph_is_as_dvc_resolves_it(project: Scratch) -> None:
+    declared = graph(project.root)
+    assert declared.upstream == {
+        "first": frozenset(),
+        "middle@de": {"first"},
+        "middle@es": {"first"},
+        "last": {"middle@de", "middle@es"},
+        "lone": frozenset(),
+    }
+    assert declared.pool["middle@de"] == "gpu" and declared.pool["lone"] == "cpu"
+    assert declared.behind(["middle@de"]) == {"middle@de", "last"}
+    assert declared.before(["middle@de"]) == {"middle@de", "first"}
+
+
+def test_a_run_keeps_the_order_and_the_next_runs_only_what_changed(project: Scratch) -> None:
+    run(project)
+    events = project.events()
+    assert {event.removeprefix("end ") for event in events if event.startswith("end ")} == ALL
+    for before, after in (("first", "middle@de"), ("first", "middle@es"), ("middle@de", "last"), ("middle@es", "last")):
+        assert events.index(f"end {before}") < events.index(f"start {after}")
+    assert set(locked_outputs(project.root)) == ALL
+    assert locked_outputs(project.root)["lone"].keys() == {"data/lone"}
+    run(project)
+    assert project.started() == []
+    project.change("params.yaml", project.read("params.yaml").replace("temperature: 2.0", "temperature: 3.0"))
+    assert stale(project.root) == {
+        f"middle@{target}": ["params.yaml: student.temperature modified"] for target in ("de", "es")
+    }
+    run(project)
+    assert sorted(project.started()) == ["middle@de", "middle@es"]  # their outputs are the same, so last is not run
+    project.change("in.txt", "new\n")
+    pipeline(str(project.root), ["middle@es"])
+    assert project.started() == ["first", "middle@es"]
+
+
+def test_independent_stages_run_side_by_side_where_there_is_room(
+    project: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_module, "room", lambda threads: 2)
+    project.rules(middle_de="meet middle@es", middle_es="meet middle@de")
+    run(project)
+    assert set(project.started()) == ALL
+
+
+def test_never_more_stages_at_once_than_there_is_room_for(project: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow_module, "room", lambda threads: 1)
+    run(project)
+    events = project.events()
+    assert [event.split()[0] for event in events] == ["start", "end"] * 5
+    assert events[0] == "start first"  # most wait for it
+
+
+def test_room_is_cores_by_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    assert [room(threads) for threads in (1, 2, 3, 8, 16)] == [8, 4, 2, 1, 1]
+
+
+def test_a_failure_stops_only_what_needs_it_and_keeps_earlier_outputs(project: Scratch) -> None:
+    run(project)
+    before = project.read("data/middle/de")
+    project.events()
+    project.change("in.txt", "new\n")
+    project.change("other.txt", "new\n")
+    project.rules(middle_de="exit 2")
+    error = failures_of(project)
+    assert list(error.failures) == ["middle@de"]
+    assert str(error) == ("middle@de: middle@de does not like it\nand says why\nnot started, since they need it: last")
+    assert error.bad_input
+    assert sorted(project.started()) == ["first", "lone", "middle@de", "middle@es"]  # bad input: not tried again
+    assert project.read("data/middle/de") == before
+    project.rules()
+    run(project)
+    assert sorted(project.started()) == ["last", "middle@de"]
+
+
+def test_a_killed_stage_is_tried_again(project: Scratch) -> None:
+    project.rules(lone="killed once")
+    run(project)
+    assert project.started().count("lone") == 2
+
+
+def test_a_stage_that_is_killed_each_time_fails_in_the_end(project: Scratch) -> None:
+    project.rules(lone="killed", middle_de="exit 1")
+    error = failures_of(project)
+    assert set(error.failures) == {"lone", "middle@de"}
+    assert "killed by signal 9" in str(error.failures["lone"])
+    assert not error.bad_input
+    started = project.started()
+    assert started.count("lone") == started.count("middle@de") == 2
+    assert "last" not in started
+
+
+def test_output_stands_in_the_log_line_by_line(project: Scratch) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.sorting import FlowRunSort, LogSort
+
+    from flows.server import send_off
+
+    pipeline(str(project.root), ["lone"])
+    send_off()
+    with get_client(sync_client=True) as client:
+        newest = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)[0]
+        from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+
+        chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[newest.id]))
+        lines = [log.message for log in client.read_logs(log_filter=chosen, sort=LogSort.TIMESTAMP_ASC)]
+    assert "lone reads ['other.txt']" in lines
+    assert "lone warns" in lines
+
+
+def test_wrong_names_and_numbers_are_refused_before_anything_runs(project: Scratch) -> None:
+    with pytest.raises(BadInputError, match=r"no stage student@xx in dvc\.yaml; there are: first, middle@de"):
+        pipeline(str(project.root), ["student@xx"])
+    project.change("dvc.yaml", project.read("dvc.yaml").replace("deps:", "dips:"))
+    with pytest.raises(BadInputError, match="dips"):
+        run(project)
+    project.change("params.yaml", "seed: one\n")
+    with pytest.raises(BadInputError, match="seed"):
+        run(project)
+    assert project.events() == []
+
+
+def living(project: Scratch) -> list[str]:
+    """Return the processes that have to do with the project."""
+    recorded = project.root / "pids.txt"
+    pids = {int(pid) for pid in recorded.read_text().split()} if recorded.exists() else set()
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+                continue
+        except psutil.Error:
+            continue
+        if process.pid in pids or any(str(project.root) in word for word in words):
+            found.append(" ".join(words))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_when_the_flow_is_ended(project: Scratch, prefect_api: str, number: signal.Signals) -> None:
+    run(project)
+    before = project.read("data/lone")
+    project.change("other.txt", "new\n")
+    project.rules(lone="hang")
+    flow = project.flow(
+        environment={"PREFECT_API_URL": prefect_api}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        assert until((project.root / "pids.txt").exists)
+        assert len(living(project)) >= 4  # the flow, DVC, the stage and its child
+        flow.send_signal(number)
+        assert flow.wait(timeout=60) != 0
+        assert until(lambda: not living(project)), living(project)
+    finally:
+        flow.kill()
+        flow.wait()
+    if number != signal.SIGKILL:
+        assert project.read("data/lone") == before
+
+
+def test_the_flow_leaves_no_server_of_its_own_when_it_is_killed(project: Scratch) -> None:
+    project.rules(lone="hang")
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", "--root", str(project.root), "lone"]
+    program = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert until((project.root / "pids.txt").exists, 120)
+        servers = [
+            child for child in psutil.Process(program.pid).children(recursive=True) if "uvicorn" in child.cmdline()
+        ]
+        assert servers
+    finally:
+        program.kill()
+        program.wait()
+    assert until(lambda: not living(project)), living(project)
+    assert until(lambda: not any(server.is_running() and server.status() != psutil.STATUS_ZOMBIE for server in servers))

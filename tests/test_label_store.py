@@ -1,0 +1,114 @@
+"""Soft labels on disk are what their manifest says, or they are refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdmodels.errors import BadInputError, DamagedError
+from kdmodels.files import read_json
+from kdmodels.label_store import Identity, SoftLabels, append_shard, read_labels, read_store, write_labels
+from kdmodels.pairs import text_hash
+
+IDENTITY = Identity("teacher", "tokenizer", 64, ("a", "b"), "mean", "torch", "float32", (4, 8))
+
+
+def make(number: int, first: int = 0) -> SoftLabels:
+    random = np.random.default_rng(first)
+    return SoftLabels(
+        np.array([text_hash(f"text {first + i}") for i in range(number)]),
+        random.normal(size=(number, 2)).astype(np.float32),
+        random.normal(size=(number, 5)).astype(np.float32),
+    )
+
+
+def test_what_is_written_is_read_sorted_by_hash(tmp_path: Path) -> None:
+    labels = make(10)
+    write_labels(tmp_path, IDENTITY, labels, shard_rows=4)
+    found = read_labels(tmp_path, IDENTITY)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 3
+    assert list(found.hashes_N) == sorted(labels.hashes_N)
+    rows = found.rows_of(labels.hashes_N.tolist())
+    assert np.array_equal(found.logits_NC[rows], labels.logits_NC)
+    assert np.array_equal(found.hidden_NH[rows], labels.hidden_NH)
+
+
+def test_the_manifest_says_what_made_the_labels(tmp_path: Path) -> None:
+    write_labels(tmp_path, IDENTITY, make(3), shard_rows=4)
+    made_by = read_json(tmp_path / "manifest.json")["made_by"]
+    assert made_by["teacher"] == "teacher"
+    assert made_by["labels"] == ["a", "b"]
+    assert set(made_by) == {
+        "teacher", "tokenizer", "maximum_length", "labels", "pooling", "backend", "dtype", "batch",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("teacher", "x"), ("tokenizer", "x"), ("maximum_length", 32), ("labels", ("b", "a")), ("dtype", "bfloat16")],
+)
+def test_labels_of_another_maker_are_refused(tmp_path: Path, field: str, value: object) -> None:
+    write_labels(tmp_path, IDENTITY, make(3), shard_rows=4)
+    other = replace(IDENTITY, **{field: value})
+    assert other.key != IDENTITY.key
+    with pytest.raises(DamagedError, match=rf"manifest\.json: the soft labels were made with {field} .* expected"):
+        read_labels(tmp_path, other)
+
+
+def test_a_flipped_bit_is_found_and_named(tmp_path: Path) -> None:
+    write_labels(tmp_path, IDENTITY, make(10), shard_rows=4)
+    shard = tmp_path / "labels-00001.safetensors"
+    content = bytearray(shard.read_bytes())
+    content[-3] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DamagedError, match=r"labels-00001\.safetensors: the shard is damaged.*expected.*dvc"):
+        read_labels(tmp_path, IDENTITY)
+
+
+@pytest.mark.parametrize("change", ["truncate", "remove"])
+def test_a_truncated_or_missing_shard_is_named(tmp_path: Path, change: str) -> None:
+    write_labels(tmp_path, IDENTITY, make(10), shard_rows=4)
+    shard = tmp_path / "labels-00002.safetensors"
+    if change == "truncate":
+        shard.write_bytes(shard.read_bytes()[:-8])
+    else:
+        shard.unlink()
+    with pytest.raises(DamagedError, match=r"labels-00002\.safetensors"):
+        read_labels(tmp_path, IDENTITY)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"shards": []}'])
+def test_a_damaged_manifest_is_named(tmp_path: Path, text: str) -> None:
+    write_labels(tmp_path, IDENTITY, make(3), shard_rows=4)
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(DamagedError, match=r"manifest\.json"):
+        read_labels(tmp_path, IDENTITY)
+
+
+def test_a_store_gives_up_only_the_damaged_shard(tmp_path: Path) -> None:
+    for first in (0, 10, 20):
+        append_shard(tmp_path, IDENTITY, make(4, first))
+    damaged = tmp_path / "labels-00001.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    refused: list[str] = []
+    found = read_store(tmp_path, IDENTITY, refused)
+    assert found is not None
+    assert set(found.hashes_N) == set(make(4, 0).hashes_N) | set(make(4, 20).hashes_N)
+    assert [str(damaged) in message for message in refused] == [True]
+    append_shard(tmp_path, IDENTITY, make(4, 10))
+    assert len(read_labels(tmp_path, IDENTITY)) == 12
+
+
+def test_values_that_are_not_finite_are_never_written(tmp_path: Path) -> None:
+    labels = make(3)
+    labels.logits_NC[1, 0] = np.nan
+    with pytest.raises(DamagedError, match=rf"logits of text {labels.hashes_N[1]} are not finite"):
+        append_shard(tmp_path, IDENTITY, labels)
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_text_without_labels_is_named() -> None:
+    labels = make(3).sorted_rows()
+    with pytest.raises(BadInputError, match=r"row 1: the text .* has no soft labels"):
+        labels.rows_of([str(labels.hashes_N[0]), text_hash("unheard of")])
