@@ -172,14 +172,14 @@ def _show_results(root: Path, params: "Params") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from flows.results import FOLDER, HEADINGS, cells, results
+    from flows.results import FOLDER, SHORT_HEADINGS, results, short_cells
 
     rows = results(root, params.targets)
     if not rows:
         return
-    table = Table(*HEADINGS, title="Students")
+    table = Table(*SHORT_HEADINGS, title="Students")
     for row in rows:
-        table.add_row(*cells(row))
+        table.add_row(*short_cells(row))
     Console().print(table)
     language = rows[0]["language"]
     for what, where in (

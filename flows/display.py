@@ -110,7 +110,7 @@ class Bars:
         """Leave a line about the stage above the bars."""
         number = self._stages.pop(stage, None)
         if number is not None:
-            seconds = self._progress.tasks[number].elapsed or 0.0
+            seconds = next(task.elapsed or 0.0 for task in self._progress.tasks if task.id == number)
             self._progress.remove_task(number)
             how = f"{how} after {seconds:.0f} s"
         self._progress.advance(self._all)

@@ -78,13 +78,24 @@ HEADINGS = (
 )
 
 
+SHORT_HEADINGS = ("language", "accuracy", "teacher", "agreement", "MB", "sentences/s")  # fit into 80 characters
+
+
+def short_cells(row: Row) -> list[str]:
+    """Return what matters most of a row, as texts under `SHORT_HEADINGS`."""
+    named = dict(zip(HEADINGS, cells(row), strict=True))
+    if row["accuracy_low"] is not None:
+        named["accuracy"] += f" ({named['interval']})"
+    return [named[heading] for heading in SHORT_HEADINGS]
+
+
 def cells(row: Row) -> list[str]:
     """Return a row as texts under `HEADINGS`."""
 
     def text(name: str, form: str) -> str:
         return "–" if row[name] is None else format(row[name], form)
 
-    interval = f"{text('accuracy_low', '.3f')} – {text('accuracy_high', '.3f')}"
+    interval = f"{text('accuracy_low', '.3f')}–{text('accuracy_high', '.3f')}"
     return [
         row["language"],
         text("accuracy", ".3f"),

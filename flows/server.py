@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kdmodels.errors import BadInputError
 from tasks.guard import Processes
 
 START_SECONDS = 120  # a first start writes its database, and may share the machine with much else
 _POLL = 0.1
+_UNREACHABLE = "Failed to reach API"  # so Prefect says it
 _ANSWER_SECONDS = 5.0
 _SEND_SECONDS = 10.0
 _QUIET = {  # the user's own win
@@ -37,13 +39,22 @@ def prefect_server() -> Iterator[None]:
     """Have a server in the block: the one `PREFECT_API_URL` or the profile names, or one of its own.
 
     Raises:
+        BadInputError: where the user's does not answer.
         RuntimeError: where its own does not start.
     """
     settle()
     from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
-    if get_current_settings().api.url:
-        yield
+    given = get_current_settings().api.url
+    if given:
+        try:
+            yield
+        except RuntimeError as error:
+            if _UNREACHABLE not in str(error):
+                raise
+            raise BadInputError(
+                f"{error}. Start the server that PREFECT_API_URL or the profile names, or unset it to run without"
+            ) from error
         return
     processes = Processes()
     port = free_port()

@@ -28,12 +28,12 @@ def align(source: Tokens, target: Tokens, *, source_size: int, target_size: int,
     nothing = source_size
     co_occurring, inverse, group, groups = _co_occurrences(source, target, nothing, source_size + 1)
     source_of = (co_occurring % (source_size + 1)).astype(np.int64)
-    probability = np.ones(len(co_occurring))
-    counts = np.zeros(len(co_occurring))
+    probability: NDArray[np.float64] = np.ones(len(co_occurring))
+    counts: NDArray[np.float64] = np.zeros(len(co_occurring))
     for _ in range(iterations):
         weight = probability[inverse]
-        weight /= np.bincount(group, weights=weight, minlength=groups)[group]
-        counts = np.bincount(inverse, weights=weight, minlength=len(co_occurring))
+        weight = weight / np.bincount(group, weights=weight, minlength=groups)[group]
+        counts = np.bincount(inverse, weights=weight, minlength=len(co_occurring)).astype(np.float64)
         total = np.bincount(source_of, weights=counts, minlength=source_size + 1)
         probability = counts / total[source_of]
     real = source_of != nothing

@@ -113,4 +113,3 @@ def cross_entropy_scores(logits_NC: Floats, labels_N: NDArray[np.integer]) -> di
     loss = float(-logs[np.arange(len(labels_N)), labels_N].mean())
     accuracy = float(np.mean(logits_NC.argmax(axis=1) == labels_N))
     return {"accuracy": accuracy, "loss": loss, "selection": accuracy - loss / (1 + loss) / (2 * len(labels_N))}
-

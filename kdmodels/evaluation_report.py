@@ -36,7 +36,10 @@ def report(
             lines.append(f"| {title}, accuracy | {_cells(metrics[name]['accuracy'])} |")
     lines.append(f"| student and teacher agree on held-out pairs | {_cells(metrics['held_out']['agreement'])} |")
     if "gap_closed" in metrics:
-        lines += ["", f"Of the gap between the majority class and the teacher the student closes {metrics['gap_closed']:.1%}."]
+        lines += [
+            "",
+            f"Of the gap between the majority class and the teacher the student closes {metrics['gap_closed']:.1%}.",
+        ]
     lines += ["", "| | parameters | MB on disk |", "|---|---|---|"]
     for name in ("student", "teacher"):
         lines.append(f"| {name} | {metrics[f'{name}_parameters']:,} | {metrics[f'{name}_megabytes']:.1f} |")

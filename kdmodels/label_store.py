@@ -161,7 +161,9 @@ def read_shard(folder: Path, entry: dict[str, Any]) -> SoftLabels:
         raise DamagedError(f"{path}: the shard is missing; {MANIFEST} beside it names it. {_REMEDY}")
     found = sha256(path)
     if found != entry["sha256"]:
-        raise DamagedError(f"{path}: the shard is damaged: its sha256 is {found}, expected {entry['sha256']}. {_REMEDY}")
+        raise DamagedError(
+            f"{path}: the shard is damaged: its sha256 is {found}, expected {entry['sha256']}. {_REMEDY}"
+        )
     tensors = load_file(path)
     hashes = np.array([row.tobytes().hex() for row in tensors["hashes"]], dtype=f"<U{2 * _HASH_BYTES}")
     labels = SoftLabels(hashes, tensors["logits"], tensors["hidden"])

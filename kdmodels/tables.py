@@ -37,5 +37,7 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]
         raise DamagedError(f"{path}: not readable as Parquet ({error}). Restore it: dvc checkout --force") from None
     missing = [name for name in columns if name not in table.column_names]
     if missing:
-        raise BadInputError(f"{path}: lacks the columns {missing}; it has {table.column_names}. Make it again: dvc repro")
+        raise BadInputError(
+            f"{path}: lacks the columns {missing}; it has {table.column_names}. Make it again: dvc repro"
+        )
     return {name: table[name] for name in columns}

@@ -19,7 +19,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):  # noqa: B007
+            for number, line in enumerate(file, start=1):
                 yield number, _decode(path, number, line)
     except FileNotFoundError:
         raise BadInputError(f"{path}: no such file") from None
@@ -57,7 +57,7 @@ def read_rows(path: Path, columns: list[str], optional: list[str]) -> Iterator[t
     """
     header: list[str] | None = None
     number = 1
-    for number, line in read_lines(path):  # noqa: B007
+    for number, line in read_lines(path):
         fields = line.split("\t")
         if header is None:
             header = [name.strip() for name in fields]

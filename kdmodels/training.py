@@ -130,6 +130,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
         log: Log,
     ) -> None:
         self._loss, self._score = loss, score
+        self.control: Any
         super().__init__(
             model=model,
             args=arguments,

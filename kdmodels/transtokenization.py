@@ -18,7 +18,9 @@ from kdmodels.encoder import special_ids
 from kdmodels.errors import BadInputError
 
 
-def target_embeddings(teacher_VH: torch.Tensor, counts: csr_array, teacher_tokenizer: Any, tokenizer: Any) -> torch.Tensor:
+def target_embeddings(
+    teacher_VH: torch.Tensor, counts: csr_array, teacher_tokenizer: Any, tokenizer: Any
+) -> torch.Tensor:
     """Return embeddings for a target vocabulary.
 
     A piece that was aligned gets the average over its source tokens, weighted by the counts; one that was not, and is

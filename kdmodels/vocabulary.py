@@ -14,7 +14,9 @@ _LONGEST_WORD = 10_000
 _ALPHABET_SHARE = 0.75  # of the vocabulary at most, so that some room is left for longer pieces
 
 
-def train_vocabulary(texts: Iterable[str], *, size: int, lowercase: bool, frame: tuple[list[str], list[str]]) -> Tokenizer:
+def train_vocabulary(
+    texts: Iterable[str], *, size: int, lowercase: bool, frame: tuple[list[str], list[str]]
+) -> Tokenizer:
     """Train a WordPiece tokenizer of at most `size` pieces.
 
     Han characters are words of their own, as in BERT. The trainer of `tokenizers` numbers pieces by the order in which

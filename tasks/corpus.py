@@ -25,7 +25,9 @@ def corpus(source_test: Path, target_test: Path, out: Path, params: Params, reco
     """
     section = params.corpus
     target = target_test.stem
-    tested = {plain(text) for path in (source_test, target_test) for text in read_table(path, ["text"])["text"].to_pylist()}
+    tested = {
+        plain(text) for path in (source_test, target_test) for text in read_table(path, ["text"])["text"].to_pylist()
+    }
     counts: Counter[str] = Counter()
     kept: list[Pair] = []
     ids: set[str] = set()

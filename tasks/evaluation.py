@@ -1,5 +1,6 @@
 """Score a student on target text, beside its controls."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,9 +78,7 @@ def evaluation(
     pictures.mkdir()
     held = _held_out(tokens, soft_labels, readers["student"])
     metrics: dict[str, Any] = {
-        "held_out": {
-            "agreement": share_equal(held["student"].argmax(axis=1), held["teacher"].argmax(axis=1), draws)
-        }
+        "held_out": {"agreement": share_equal(held["student"].argmax(axis=1), held["teacher"].argmax(axis=1), draws)}
     }
     for name, reader in readers.items():
         metrics[f"{name}_parameters"], metrics[f"{name}_megabytes"] = reader.size()
@@ -157,9 +156,7 @@ def _with_labels(
     if place is not None:
         answers = teacher_logits.argmax(axis=1)[place]
         found["student"]["agreement"] = share_equal(logits.argmax(axis=1), answers, draws)
-    closed = gap_closed(
-        *(found[name]["accuracy"]["value"] for name in ("student", "teacher", "majority"))
-    )
+    closed = gap_closed(*(found[name]["accuracy"]["value"] for name in ("student", "teacher", "majority")))
     return found if closed is None else {**found, "gap_closed": closed}
 
 
@@ -198,14 +195,15 @@ def _write_confusion(path: Path, predictions: dict[str, list[Any]]) -> None:
 def _speed(readers: dict[str, _Reader], held: dict[str, Any], repeats: int) -> dict[str, float]:
     """Return how fast student and teacher read the same held-out pairs, each its own side, from token ids."""
     sides = {"teacher": held["source_ids"], "student": held["target_ids"]}
-    speeds = sentences_per_second(
-        {name: lambda reader=reader, rows=sides[name]: len(reader.ids(rows)) for name, reader in readers.items()},
-        repeats,
-    )
+    speeds = sentences_per_second({name: partial(_read, readers[name], rows) for name, rows in sides.items()}, repeats)
     return {
         **{f"{name}_sentences_per_second": value for name, value in speeds.items()},
         "times_faster": speeds["student"] / speeds["teacher"],
     }
+
+
+def _read(reader: _Reader, rows: list[list[int]]) -> int:
+    return len(reader.ids(rows))
 
 
 def _flat(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:

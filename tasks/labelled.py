@@ -103,7 +103,8 @@ def _read(rows: Iterable[tuple[str, LabelledText]]) -> _Texts:
 
 def _split(rows: list[LabelledText], share: float) -> tuple[list[LabelledText], list[LabelledText]]:
     """Return training and validation texts: as the file says, or where it does not, by a hash of each text."""
-    train, valid = [], []
+    train: list[LabelledText] = []
+    valid: list[LabelledText] = []
     for row in rows:
         is_valid = falls_below(share, row.text, "valid") if row.split is None else row.split == "valid"
         (valid if is_valid else train).append(row)
@@ -120,7 +121,9 @@ def _check_split(
                 "labelled.files.split_column to none and labelled.files.valid_share above 0"
             )
     if len(labels) == 1:
-        raise BadInputError(f"{where}: all training texts have the label {labels[0]!r}; at least two classes are needed")
+        raise BadInputError(
+            f"{where}: all training texts have the label {labels[0]!r}; at least two classes are needed"
+        )
     for row in valid:
         if row.label not in labels:
             raise BadInputError(

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 Rows = list[NDArray[np.integer[Any]]]
 
 
-def student(
-    tokens: Path, soft_labels: Path, teacher: Path, out: Path, params: Params, record: "Recorder"
-) -> None:
+def student(tokens: Path, soft_labels: Path, teacher: Path, out: Path, params: Params, record: "Recorder") -> None:
     """Write the student as a Hugging Face folder, its agreement with the teacher and its training's history.
 
     The checkpoint is chosen by agreement with the teacher on held-out pairs; no target label is read.
@@ -79,7 +77,7 @@ def student(
     tokenizer.save_pretrained(folder)
     (folder / "README.md").write_text(
         student_card(
-            source=params.source, target=target, teacher=params.teacher.init, model=model, pairs=len(training)
+            source=params.source, target=target, teacher=Path(params.teacher.init).name, model=model, pairs=len(training)
         ),
         encoding="utf-8",
     )

@@ -57,7 +57,9 @@ def test_a_folder_without_safetensors_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["somebody/some-model", "not a name", "../x/y/z"])
 def test_an_encoder_that_is_nowhere_is_named_with_what_is_allowed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(BadInputError, match=r"teacher\.init: .*Allowed: a name on the Hugging Face hub, a local folder"):
+    with pytest.raises(
+        BadInputError, match=r"teacher\.init: .*Allowed: a name on the Hugging Face hub, a local folder"
+    ):
         find_encoder(name, revision=None, weights_sha256=None)
 
 

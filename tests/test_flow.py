@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, ClassVar
 
 import psutil
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from flows import pipeline as flow_module
 from flows.pipeline import PipelineFailedError, pipeline, room
 from kdmodels.errors import BadInputError
+from tasks.config import Params
 from tasks.stage import graph, locked_outputs, stale
 from tests.scratch import Scratch
 
@@ -116,6 +119,57 @@ def test_a_failure_stops_only_what_needs_it_and_keeps_earlier_outputs(project: S
     project.rules()
     run(project)
     assert sorted(project.started()) == ["last", "middle@de"]
+
+
+class Recorded:
+    """What the flow has recorded."""
+
+    environment: ClassVar[dict[str, str]] = {"SAID_BY": "the flow"}
+
+    def __init__(self) -> None:
+        self.links: dict[str, dict[str, str]] = {}
+        self.tables: dict[str, list[dict[str, Any]]] = {}
+        self.numbers: dict[str, float] = {}
+        self.error: BaseException | None = None
+
+    @contextmanager
+    def __call__(self, root: Path, params: Params, name: str) -> Iterator["Recorded"]:
+        try:
+            yield self
+        except PipelineFailedError as error:
+            self.error = error
+            raise
+
+    def link(self, stage: str, outputs: dict[str, str]) -> None:
+        self.links[stage] = outputs
+
+    def table(self, name: str, rows: list[dict[str, Any]]) -> None:
+        self.tables[name] = rows
+
+    def metrics(self, values: dict[str, float]) -> None:
+        self.numbers |= values
+
+
+def test_the_flow_records_what_made_its_results(project: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Recorded()
+    monkeypatch.setattr(flow_module, "recorded_flow", record)
+    folder = project.root / "data/evaluation/de"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text('{"student": {"accuracy": {"value": 0.8, "low": 0.7, "high": 0.9}}}')
+    (folder / "speed.json").write_text("{}")
+    project.rules(lone="say SAID_BY")
+    run(project)
+    assert project.events().count("the flow") == 1
+    assert record.links == locked_outputs(project.root) and record.links.keys() == ALL
+    assert record.tables["results.json"][0]["accuracy"] == record.numbers["de/accuracy"] == 0.8
+    record.links.clear()
+    run(project)  # all fresh
+    assert record.links.keys() == ALL
+    assert record.error is None
+    project.change("in.txt", "new\n")
+    project.rules(first="exit 2")
+    failures_of(project)
+    assert record.error is not None
 
 
 def test_a_killed_stage_is_tried_again(project: Scratch) -> None:

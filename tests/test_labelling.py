@@ -82,18 +82,14 @@ def test_interrupted_and_resumed_gives_the_same_bytes(
     undisturbed, _ = label(teacher, texts, tmp_path / "one")
     with pytest.raises(KeyboardInterrupt):
         label(InterruptedAfter(teacher, batches), texts, tmp_path / "two")
-    kept = (
-        len(read_labels(tmp_path / "two" / IDENTITY.key, IDENTITY)) if batches >= BATCHES_A_SHARD else 0
-    )
+    kept = len(read_labels(tmp_path / "two" / IDENTITY.key, IDENTITY)) if batches >= BATCHES_A_SHARD else 0
     resumed, made = label(teacher, texts, tmp_path / "two")
     assert resumed == undisturbed
     assert made == len(texts) - kept
     assert (kept > 0) == (batches >= BATCHES_A_SHARD), "whole shards are kept"
 
 
-def test_a_damaged_shard_is_named_and_only_it_is_made_again(
-    teacher: object, texts: list[Text], tmp_path: Path
-) -> None:
+def test_a_damaged_shard_is_named_and_only_it_is_made_again(teacher: object, texts: list[Text], tmp_path: Path) -> None:
     before, _ = label(teacher, texts, tmp_path / "store")
     shard = tmp_path / "store" / IDENTITY.key / "labels-00001.safetensors"
     shard.write_bytes(shard.read_bytes()[:-1])

@@ -51,7 +51,13 @@ def test_the_student_computes_what_the_teacher_computes_on_the_aligned_tokens(ki
     ours = target_tokenizer(theirs, tmp_path / "target", tiny.GERMAN)
     counts = identity_counts(theirs, ours, shift=3)
     student = build(
-        teacher=teacher, teacher_tokenizer=theirs, tokenizer=ours, alignment=counts, layers=[0, 1, 2], dropout=0.0, seed=1
+        teacher=teacher,
+        teacher_tokenizer=theirs,
+        tokenizer=ours,
+        alignment=counts,
+        layers=[0, 1, 2],
+        dropout=0.0,
+        seed=1,
     ).eval()
     text = ours("das paket ist kaputt")["input_ids"]
     role_of = {number: role for role, number in special_ids(ours).items()}
@@ -129,7 +135,13 @@ def test_layers_that_the_teacher_has_not_are_refused_with_those_it_has(tmp_path:
     teacher, theirs = make_teacher("wordpiece", tmp_path)
     with pytest.raises(BadInputError, match=r"student\.layers: \[0, 3\] .* which has 3: each of 0 to 2"):
         build(
-            teacher=teacher, teacher_tokenizer=theirs, tokenizer=theirs, alignment=None, layers=[0, 3], dropout=0.0, seed=1
+            teacher=teacher,
+            teacher_tokenizer=theirs,
+            tokenizer=theirs,
+            alignment=None,
+            layers=[0, 3],
+            dropout=0.0,
+            seed=1,
         )
 
 

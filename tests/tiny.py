@@ -81,9 +81,7 @@ def sentencepiece_teacher() -> tuple[Any, Any]:
     tokenizer.train_from_iterator(
         ENGLISH, trainers.UnigramTrainer(vocab_size=100, special_tokens=special, unk_token="<unk>", show_progress=False)
     )
-    return XLMRobertaForSequenceClassification(
-        XLMRobertaConfig(**shape(wrapped := _wrap(tokenizer)))
-    ).eval(), wrapped
+    return XLMRobertaForSequenceClassification(XLMRobertaConfig(**shape(wrapped := _wrap(tokenizer)))).eval(), wrapped
 
 
 def byte_level_teacher() -> tuple[Any, Any]:

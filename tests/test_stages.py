@@ -1,0 +1,218 @@
+"""The declared stages, run by DVC on tiny numbers: they make what they promise, once, and again the same."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.tiny_project import TinyProject, make
+
+SEVEN = ["labelled", "corpus@de", "tokens@de", "teacher", "soft_labels@de", "student@de", "evaluation@de"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
+    """Run the whole pipeline once."""
+    project = make(tmp_path_factory.mktemp("made"))
+    assert sorted(project.repro()) == sorted(SEVEN)
+    project.commit("made")
+    return project
+
+
+@pytest.fixture
+def copy(made: TinyProject, tmp_path: Path) -> Iterator[TinyProject]:
+    """Return a copy of the finished project that a test may spoil."""
+    shutil.copytree(made.root, tmp_path / "project", symlinks=True)
+    project = object.__new__(TinyProject)
+    project.root = tmp_path / "project"
+    yield project
+
+
+def test_a_second_repro_does_nothing(made: TinyProject) -> None:
+    assert made.repro() == []
+    assert json.loads(made.dvc("status", "--json").split("\n")[0]) == {}
+
+
+def test_a_run_from_nothing_gives_the_same_bytes(made: TinyProject, tmp_path: Path) -> None:
+    other = make(tmp_path)
+    (other.root.parent / "encoder").rename(tmp_path / "unused")
+    shutil.copytree(made.root.parent / "encoder", tmp_path / "encoder")
+    other.repro()
+    assert other.outputs() == made.outputs()
+
+
+def test_the_student_is_loaded_by_a_plain_pipeline_outside_the_project(made: TinyProject, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(made.root / "data/student/de/model", folder)
+    code = (
+        "import json, sys; from transformers import pipeline; "
+        "print(json.dumps(pipeline('text-classification', sys.argv[1])(['Wo bleibt mein Paket?'])))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    answer = json.loads(ended.stdout.strip().split("\n")[-1])[0]
+    predicted = made.run(
+        sys.executable, "-m", "flows.cli", "predict", "--target", "de", "--json", "Wo bleibt mein Paket?", check=False
+    )
+    if predicted.returncode == 0 and predicted.stdout:
+        ours = json.loads(predicted.stdout)
+        assert ours["label"] == answer["label"]
+        assert ours["probabilities"][answer["label"]] == pytest.approx(answer["score"], abs=1e-6)
+    assert answer["label"] in json.loads((made.root / "data/labelled/labels.json").read_text())
+    assert (folder / "README.md").read_text(encoding="utf-8").startswith("---\nlanguage: de\n")
+    assert not list(folder.glob("*.bin"))
+
+
+def test_evaluation_writes_what_readers_and_dvc_understand(made: TinyProject) -> None:
+    folder = made.root / "data/evaluation/de"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for name in ("accuracy", "macro_f1", "expected_calibration_error", "agreement"):
+        score = metrics["student"][name]
+        assert 0 <= score["low"] <= score["value"] <= score["high"] <= 1
+    assert {"teacher", "majority", "held_out", "student_parameters"} <= set(metrics)
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    assert len(predictions) == 40
+    right = (predictions["actual"] == predictions["predicted"]).mean()
+    assert right == pytest.approx(metrics["student"]["accuracy"]["value"])
+    assert {path.name for path in (folder / "pictures").iterdir()} == {
+        "confusion.png", "reliability.png", "scores.png", "predicted.png",
+    }  # fmt: skip
+    shown = json.loads(made.dvc("metrics", "show", "--json").split("\n")[0])[""]["data"]
+    assert "data/evaluation/de/metrics.json" in shown
+    assert "data/evaluation/de/speed.json" in shown
+    plots = made.dvc("plots", "show", "--json")
+    assert "confusion" in plots and "eval_agreement" in plots
+
+
+def test_outputs_hold_no_dates_paths_or_pickles(made: TinyProject) -> None:
+    for path in (made.root / "data").rglob("*"):
+        if path.is_file() and "sample" not in path.parts:
+            assert path.suffix not in {".bin", ".pt", ".pkl"}, path
+            assert str(made.root.parent).encode() not in path.read_bytes(), path
+
+
+def test_an_experiment_with_another_temperature_retrains_the_students_only(copy: TinyProject) -> None:
+    said = copy.dvc("exp", "run", "--set-param", "student.temperature=4")
+    ran = [line.split("'")[1] for line in said.split("\n") if line.startswith("Running stage")]
+    assert ran == ["student@de", "evaluation@de"]
+
+
+def test_a_new_language_runs_its_own_stages(copy: TinyProject) -> None:
+    before = copy.outputs()
+    copy.set(targets=["de", "es"])
+    ran = copy.repro()
+    assert set(ran) == {"labelled", *(f"{name}@es" for name in
+                                      ("corpus", "tokens", "soft_labels", "student", "evaluation"))}  # fmt: skip
+    after = copy.outputs()
+    changed = {path for path in before if before[path] != after[path]}
+    assert changed == {"data/labelled/test", "data/labelled/report.json"}, "labelled adds the new test set, no more"
+
+
+def test_the_second_language_over_the_same_english_costs_no_teacher_pass(copy: TinyProject) -> None:
+    copy.set(targets=["de", "es"])
+    copy.repro("tokens@es")
+    said = copy.dvc("repro", "soft_labels@es")
+    assert "60 of 60 texts are labelled already" in said
+
+
+def test_without_a_test_set_there_is_agreement_and_the_distribution_of_labels(copy: TinyProject) -> None:
+    (copy.root / "data/sample/test.de.tsv").unlink()
+    copy.repro()
+    metrics = json.loads((copy.root / "data/evaluation/de/metrics.json").read_text())
+    assert "student" not in metrics
+    assert 0 <= metrics["held_out"]["agreement"]["value"] <= 1
+    assert sum(metrics["predicted_share"].values()) == pytest.approx(1)
+    assert "no labelled test set" in (copy.root / "data/evaluation/de/report.md").read_text(encoding="utf-8")
+
+
+def test_random_weights_are_a_choice(copy: TinyProject) -> None:
+    copy.set(student={"init": "random"})
+    assert copy.repro() == ["student@de", "evaluation@de"]
+
+
+def test_a_damaged_cache_shard_is_refused_with_its_name(copy: TinyProject) -> None:
+    shard = copy.root / "data/soft_labels/de/labels-00000.safetensors"
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.chmod(0o644)
+    shard.write_bytes(content)
+    ended = copy.run(
+        sys.executable, "-m", "tasks", "student", "tokens=data/tokens/de", "soft_labels=data/soft_labels/de",
+        "teacher=data/teacher/model", "out=data/student/de", check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "labels-00000.safetensors: the shard is damaged" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert (copy.root / "data/student/de/model/model.safetensors").exists(), "the earlier output is whole"
+    assert not list((copy.root / "data/student").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"student": {"temprature": 2.0}}, "params.yaml: student.temprature: no such key"),
+        ({"targets": ["de", "a;touch spoiled"]}, "a language code such as de"),
+        ({"targets": ["../x"]}, "a language code such as de"),
+        ({"student": {"output_loss": "softkl"}}, "student.output_loss: 'softkl' is not one of: soft_kl"),
+        ({"corpus": {"first": "opus7"}}, "corpus.first: 'opus7' is not one of: files, sample"),
+    ],
+)
+def test_bad_params_stop_before_anything_runs(copy: TinyProject, change: dict[str, object], message: str) -> None:
+    copy.set(**change)
+    ended = copy.run(sys.executable, "-m", "tasks", "labelled", "out=data/labelled", check=False)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+    copy.dvc("repro", check=False)
+    assert not (copy.root / "spoiled").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["studend", "out=x"], "no stage 'studend'; those of dvc.yaml are: labelled, corpus"),
+        (["labelled"], "labelled takes out; given: nothing"),
+        (["labelled", "out"], "key=path is expected"),
+        (["tokens", "corpus=nowhere", "out=x"], "corpus=nowhere: no such file or folder"),
+    ],
+)
+def test_a_wrong_command_says_what_is_allowed(made: TinyProject, words: list[str], message: str) -> None:
+    ended = made.run(sys.executable, "-m", "tasks", *words, check=False)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+
+
+@pytest.mark.parametrize(("stage", "sign"), [("soft_labels@de", "labelled 16 of"), ("student@de", "step 7: agreement")])
+def test_killed_and_run_again_gives_the_bytes_of_an_undisturbed_run(
+    made: TinyProject, tmp_path: Path, stage: str, sign: str
+) -> None:
+    project = make(tmp_path)
+    shutil.rmtree(tmp_path / "encoder")
+    shutil.copytree(made.root.parent / "encoder", tmp_path / "encoder")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", stage], cwd=project.root, env=project.environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    running = False
+    for line in process.stdout:
+        running = running or line.startswith(f"Running stage '{stage}'")
+        if running and sign in line:
+            os.killpg(process.pid, signal.SIGKILL)
+            break
+    else:
+        pytest.fail("it ended before it was killed")
+    process.stdout.close()
+    process.wait()
+    time.sleep(0.5)  # the kernel ends what the group held
+    project.repro()
+    assert project.outputs() == made.outputs()
