@@ -72,9 +72,7 @@ def pipeline(root: str, stages: list[str] | None = None) -> None:
         _link(record, project, wanted)
         _show(record, project, params.targets)
         if failures:
-            raise PipelineFailedError(
-                failures, [name for name in declared.behind(failures) & due if name not in failures]
-            )
+            raise PipelineFailedError(failures, _not_started(declared, due, failures))
 
 
 def room(threads: int) -> int:
@@ -121,10 +119,14 @@ def run_ready(
         else:
             sorter.done(name)
             shown.ended(name, "done")
-    for name in declared.stages:
-        if name in declared.behind(failures) & due and name not in failures:
-            shown.ended(name, "not started, since what it needs failed")
+    for name in _not_started(declared, due, failures):
+        shown.ended(name, "not started, since what it needs failed")
     return failures
+
+
+def _not_started(declared: Graph, due: set[str], failures: Iterable[str]) -> list[str]:
+    failed = set(failures)
+    return [name for name in declared.stages if name in (declared.behind(failed) & due) - failed]
 
 
 def _link(record: FlowRecorder, project: Path, wanted: set[str]) -> None:

@@ -1,0 +1,112 @@
+"""params.yaml: each wrong key, type or range is one line that says what is allowed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kdmodels.errors import BadInputError
+from tasks import places
+from tasks.config import load_params, stage_names
+
+ROOT = Path(__file__).parents[1]
+
+
+def changed(folder: Path, old: str, new: str) -> Path:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (folder / "params.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    return folder
+
+
+def test_the_projects_own_params_are_right_and_frozen() -> None:
+    params = load_params(ROOT)
+    assert params.source == "en"
+    assert params.targets == ["de", "es", "zh"]
+    with pytest.raises(ValueError, match="frozen"):
+        params.seed = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  temperature: 2.0", "  temprature: 2.0", "student.temprature: no such key"),
+        ("  temperature: 2.0", "  temperature: 0", "student.temperature: input should be greater than 0, given 0"),
+        ("  temperature: 2.0", "  temperature: warm", "student.temperature: input should be a valid number"),
+        ("  temperature: 2.0", "  temperature: .nan", "student.temperature: input should be a finite number"),
+        ("seed: 1 ", "seed: 1.5 ", "seed: "),
+        ("seed: 1 ", "seed: yes ", "seed: input should be a valid integer"),
+        ("threads: 1 ", "threads: 0 ", "threads: input should be greater than 0"),
+        ("threads: 1 ", "", "threads: the key is missing"),
+        ("  held_out: 0.1 ", "  held_out: 0.9 ", "corpus.held_out: input should be less than or equal to 0.5"),
+        ("  first: sample", "  first: opus7", "corpus.first: 'opus7' is not one of: files, sample"),
+        ("  source: sample", "  source: hub", "labelled.source: 'hub' is not one of: files, sample"),
+        ("  output_loss: soft_kl", "  output_loss: kl", "student.output_loss: 'kl' is not one of: soft_kl"),
+        ("  architecture: transformer", "  architecture: lstm", "student.architecture: 'lstm' is not one of: transf"),
+        ("  output_loss: soft_kl", "  output_loss: ../soft_kl", "student.output_loss: "),
+        ("  init: transtokenized", "  init: magic", "student.init: input should be 'transtokenized' or 'random'"),
+        ("  folder: data/sample", "  folder: ../elsewhere", "labelled.folder: may not contain '..'"),
+        ("- zh", "- en", "targets: 'en' is the source language"),
+        ("- zh", "- de", "targets: a language stands in it twice"),
+        ("- zh", "- ../x", "targets.2: a language code such as de, zh-Hant or pt-BR is expected"),
+        ("- zh", "- a;touch x", "targets.2: a language code"),
+        ("- zh", "- $(x)", "targets.2: a language code"),
+        ("- zh", "- German", "targets.2: a language code"),
+        ("- zh", "- 7", "targets.2: "),
+        ("  shard_rows: 512", "  shard_rows: 100", "shard_rows 100 is no multiple of batch_rows 32"),
+        ("  weights_sha256: 53", "  weights_sha256: xy", "teacher.weights_sha256: "),
+        ("seed: 1 ", "seed: !!python/object:os.system 1 ", "not readable as YAML"),
+        ("seed: 1 ", "seed: 1\nseed: 2 ", "not readable as YAML"),
+        ("seed: 1 ", "seed: [1 ", "not readable as YAML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        load_params(changed(tmp_path, old, new))
+    assert message in str(caught.value)
+    assert str(tmp_path / "params.yaml") in str(caught.value)
+
+
+@pytest.mark.parametrize("code", ["no", "pt-BR", "zh-Hant", "swh", "es-419"])
+def test_language_codes_of_every_kind_are_taken(tmp_path: Path, code: str) -> None:
+    assert load_params(changed(tmp_path, "- zh", f"- {code}")).targets[-1] == code
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "a mapping"), (b"- a\n", "a mapping"), (b"\xff", "not readable")]
+)
+def test_a_file_that_is_no_mapping_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(BadInputError, match=message):
+        load_params(tmp_path)
+
+
+def test_a_missing_file_says_where_to_stand(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no such file. Run this in the project's root folder"):
+        load_params(tmp_path)
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    changed(tmp_path, "seed: 1 ", "seed: -1 ")
+    text = (tmp_path / "params.yaml").read_text().replace("threads: 1 ", "threads: two ")
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(BadInputError) as caught:
+        load_params(tmp_path)
+    assert len(str(caught.value).split("\n")) == 2
+
+
+def test_a_temporary_copy_of_an_experiment_finds_the_projects_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert places.home(tmp_path) == tmp_path / ".distilingua"
+    assert places.home(tmp_path / ".dvc/tmp/exps/standalone/tmp1") == tmp_path / ".distilingua"
+    assert places.home(tmp_path / ".dvc/tmp/exps/tmp1") == tmp_path / ".distilingua"
+    monkeypatch.setenv("DISTILINGUA_HOME", str(tmp_path / "shared"))
+    assert places.home(tmp_path) == tmp_path / "shared"
+
+
+def test_the_stages_are_those_of_dvc_yaml(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    assert stage_names(tmp_path) == [
+        "labelled", "corpus", "tokens", "teacher", "soft_labels", "student", "evaluation",
+    ]  # fmt: skip
