@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2  # exit status, as typer's own for a wrong option
 INTERRUPTED = 130
+REASONS = 3  # shown of a stale stage
 STUDENTS = Path("data/student")
 
 app = typer.Typer(
@@ -70,7 +71,7 @@ def status(root: Root = Path(), debug: Debug = False) -> None:
         for name in declared.stages:
             state = "stale" if name in changed else "waits" if name in behind else "fresh"
             causes = [other for other in declared.stages if other in declared.upstream[name] & behind]
-            why = [] if name not in changed else changed[name] if name in made else ["never made"]
+            why = [] if name not in changed else _some(changed[name]) if name in made else ["never made"]
             if name in behind and causes:
                 why = [*why, f"needs {', '.join(causes)}"]
             typer.echo(f"{name:<{width}}  {state}{': ' if why else ''}{'; '.join(why)}")
@@ -125,7 +126,13 @@ def ui(
         from tasks.recording import ui_command
 
         command, environment = ui_command(root.absolute(), port)
-        serve(command, environment, root, port, lambda address: typer.echo(f"{address}  (Ctrl-C ends it)"))
+        with suppress(KeyboardInterrupt):  # the way to end it
+            serve(command, environment, root, port, lambda address: typer.echo(f"{address}  (Ctrl-C ends it)"))
+
+
+def _some(reasons: list[str]) -> list[str]:
+    more = len(reasons) - REASONS
+    return reasons if more <= 0 else [*reasons[:REASONS], f"{more} more (dvc status)"]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import os
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -28,12 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     debug = given.debug or os.environ.get("DISTILINGUA_DEBUG") == "1"
     end_with_parent()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         params = load_params(Path())
         set_threads(params.threads)
         run_stage(given.stage, read_paths(given.paths), params)
     except BadInputError as error:
         return _report(str(error), BAD_INPUT, debug)
+    except KeyboardInterrupt:
+        return _report("interrupted; run it again to go on from the last checkpoint or shard", 1, debug)
     except MemoryError:
         return _report("out of memory: lower batch_size or maximum_length in params.yaml", 1, debug)
     except OSError as error:
@@ -42,6 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
         hint = " Lower batch_size or maximum_length in params.yaml." if "out of memory" in str(error) else ""
         return _report(f"{error}{hint}", 1, debug)
     return 0
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """End as Ctrl-C does, so that nothing half-written stays and the recorded run is closed."""
+    raise KeyboardInterrupt
 
 
 def _report(message: str, status: int, debug: bool) -> int:

@@ -77,7 +77,11 @@ def student(tokens: Path, soft_labels: Path, teacher: Path, out: Path, params: P
     tokenizer.save_pretrained(folder)
     (folder / "README.md").write_text(
         student_card(
-            source=params.source, target=target, teacher=Path(params.teacher.init).name, model=model, pairs=len(training)
+            source=params.source,
+            target=target,
+            teacher=Path(params.teacher.init).name,
+            model=model,
+            pairs=len(training),
         ),
         encoding="utf-8",
     )

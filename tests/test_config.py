@@ -82,7 +82,7 @@ def test_a_file_that_is_no_mapping_is_named(tmp_path: Path, content: bytes, mess
 
 
 def test_a_missing_file_says_where_to_stand(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="no such file. Run this in the project's root folder"):
+    with pytest.raises(BadInputError, match=r"no such file\. Run this in the project's root folder"):
         load_params(tmp_path)
 
 
