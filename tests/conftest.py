@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.recording_project import client, fresh_store, params, project  # noqa: F401
+
 ROOT = Path(__file__).parents[1]
 _HOME = pytest.StashKey[Path]()
 _SETTINGS = {

@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from recording_project import write
 
 from tasks.hashes import dvc_md5
 from tasks.redaction import redacted
-
-pytest_plugins = ["recording_project"]
+from tests.recording_project import write
 
 
 def test_folders_and_files_have_the_hashes_that_dvc_gives_them(project: Path) -> None:

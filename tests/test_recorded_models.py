@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recording_project import client_of, make, runs, tiny_student, write
 
 from kdmodels.errors import BadInputError
 from tasks.config import Params
 from tasks.hashes import dvc_md5
 from tasks.recording import recorded, ui_command
-
-pytest_plugins = ["recording_project"]
+from tests.recording_project import client_of, make, runs, tiny_student, write
 
 
 def test_the_teacher_is_recorded_by_its_hash_and_not_copied(client: Any, project: Path, params: Params) -> None:

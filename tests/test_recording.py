@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recording_project import make, runs, write
 
 from kdmodels.errors import BadInputError
 from tasks import tracking
 from tasks.config import Params
 from tasks.hashes import dvc_md5
 from tasks.recording import recorded, recorded_flow
-
-pytest_plugins = ["recording_project"]
+from tests.recording_project import make, runs, write
 
 
 def test_a_stage_is_a_run_with_its_numbers_data_and_versions(client: Any, project: Path, params: Params) -> None:

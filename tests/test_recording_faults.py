@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recording_project import PROJECT, client_of, make, runs, write
 
 from tasks import places
 from tasks.config import Params
 from tasks.recording import Recorder, recorded, recorded_flow
-
-pytest_plugins = ["recording_project"]
+from tests.recording_project import PROJECT, client_of, make, runs, write
 
 
 @pytest.fixture(params=["closed", "silent"])

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from incoming import table, write
 
 from kdmodels.corpora.files import read_pairs
 from kdmodels.pairs import Pair
 from kdmodels.text_files import read_lines
+from tests.incoming import table, write
 
 # Everything that some reader or other takes for the end of a line, among other odd characters.
 ODD = st.text(
