@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from kdmodels.errors import BadInputError
+from kdmodels.text_files import read_lines
 from tests.text_project import LABELLED, TEST, make_labelled, write
 
 
@@ -58,24 +59,14 @@ def test_what_is_wrong_is_named_with_file_and_line(tmp_path: Path, lines: list[s
 
 
 def test_text_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path) -> None:
-    write(tmp_path / "labelled.en.tsv", LABELLED)
-    with (tmp_path / "labelled.en.tsv").open("ab") as file:
-        file.write("9\ttrain\ta\tgrün\n".encode("latin-1"))
-    lines = (tmp_path / "labelled.en.tsv").read_bytes()
+    path = tmp_path / "labelled.en.tsv"
+    write(path, LABELLED)
+    path.write_bytes(path.read_bytes() + "9\ttrain\ta\tgrün\n".encode("latin-1"))
     with pytest.raises(BadInputError, match=r"labelled\.en\.tsv:6: not UTF-8 at byte 12 of the line \(0xfc\)"):
-        _read_again(tmp_path, lines)
-
-
-def _read_again(folder: Path, content: bytes) -> None:
-    from kdmodels.text_files import read_lines
-
-    (folder / "labelled.en.tsv").write_bytes(content)
-    list(read_lines(folder / "labelled.en.tsv"))
+        list(read_lines(path))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    from kdmodels.text_files import read_lines
-
     with pytest.raises(BadInputError, match=r"nowhere\.tsv: no such file"):
         list(read_lines(tmp_path / "nowhere.tsv"))
 
