@@ -38,7 +38,7 @@ check: $(VENV)/.test ## ruff and mypy
 # of the present lock where pyproject.toml allows them; `make lock UPGRADE=1` takes the newest.
 lock: $(VENV)/.made ## write requirements.lock anew from pyproject.toml
 	@$(PIP) install --quiet --dry-run --ignore-installed --report $(VENV)/report.json \
-		$(if $(UPGRADE),,$(if $(wildcard $(LOCK)),-c $(LOCK))) '.[dev]'
+		$(if $(UPGRADE),,$(if $(wildcard $(LOCK)),-c $(LOCK))) '.[dev,bench]'
 	@$(BIN)/python .ci/lock.py $(VENV)/report.json $(LOCK)
 
 clean: ## remove .venv

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tasks.__main__ import set_threads  # noqa: E402
-from tasks.config import Params, load_params  # noqa: E402
+from tasks.config import load_params  # noqa: E402
+from tasks.sections import Params  # noqa: E402
 
 
 class Record:

@@ -15,7 +15,7 @@ from kdmodels.errors import BadInputError
 
 if TYPE_CHECKING:
     from kdmodels.inference import Prediction
-    from tasks.config import Params
+    from tasks.sections import Params
 
 BAD_INPUT = 2  # exit status, as typer's own for a wrong option
 INTERRUPTED = 130
@@ -35,6 +35,11 @@ Root = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
+Data = Annotated[
+    Path | None, typer.Option("--data", help="The folder of the preset's data; data/external becomes a link to it.")
+]
+
+
 def main() -> None:
     """Run the command line."""
     app(prog_name="distilingua")
@@ -46,16 +51,44 @@ def run(
         list[str] | None,
         typer.Argument(help="Stages to bring up to date, with all before them, such as student@de. [default: all]"),
     ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="Write this preset into params.yaml first (distilingua use).")
+    ] = None,
+    data: Data = None,
     root: Root = Path(),
     debug: Debug = False,
 ) -> None:
     """Bring the project up to date: run each stage that may be stale, and show the results."""
     with _plain_errors(debug):
+        if preset is not None:
+            _use(root, preset, data, force=False)
+        elif data is not None:
+            raise BadInputError("--data belongs to a preset: give --preset too, or distilingua use")
         params = _params(root)
         if debug:
             os.environ["DISTILINGUA_DEBUG"] = "1"  # stages show their tracebacks too
         _pipeline(root, stages)
         _show_results(root, params)
+
+
+@app.command()
+def use(
+    preset: Annotated[str, typer.Argument(help="A file of the folder presets, without its ending.")],
+    data: Data = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite edits of params.yaml that are not saved.")] = False,
+    root: Root = Path(),
+    debug: Debug = False,
+) -> None:
+    """Write a preset into params.yaml: the corpora, labels and numbers of a known task."""
+    with _plain_errors(debug):
+        _use(root, preset, data, force)
+        typer.echo(f"params.yaml is set to {preset}. To run it: distilingua run")
+
+
+def _use(root: Path, preset: str, data: Path | None, force: bool) -> None:
+    from tasks.presets import use as use_preset
+
+    use_preset(root, preset, data=data, force=force)
 
 
 @app.command()

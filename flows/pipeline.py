@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,6 +22,7 @@ from tasks.recording import FlowRecorder, recorded_flow
 from tasks.stage import StageFailedError, graph, locked_outputs, stage_task, stale
 
 NAME = "pipeline"
+ASKING = "sources"  # the stage that asks outside what there is
 
 Submit = Callable[[str], PrefectFuture[None]]
 
@@ -58,14 +60,20 @@ def pipeline(root: str, stages: list[str] | None = None) -> None:
     params = load_params(project)
     declared = graph(project)
     wanted = _wanted(declared, stages)
-    due = declared.behind(stale(project)) & wanted
     shown = display.current()
-    shown.planned(*([name for name in declared.stages if name in part] for part in (wanted - due, due)))
     processes = Processes()
     with recorded_flow(project, params, NAME) as record:
         run = stage_task(project, record.environment, shown.line, processes, params.pipeline)
+        due: set[str] = set()
+        failures: dict[str, BaseException] = {}
         try:
-            failures = run_ready(declared, due, room(params.threads), run.submit, shown)
+            if params.sources.refresh == "latest" and ASKING in wanted:
+                due = {ASKING}  # nothing here says whether a source has changed
+                failures = run_ready(declared, due, 1, partial(run.submit, force=True), shown)
+            if not failures:
+                due = declared.behind(stale(project)) & wanted
+                shown.planned(*([name for name in declared.stages if name in part] for part in (wanted - due, due)))
+                failures = run_ready(declared, due, room(params.threads), run.submit, shown)
         except BaseException:
             processes.close()
             raise

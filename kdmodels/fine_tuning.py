@@ -44,5 +44,13 @@ def fine_tune(
 
     rows = Dataset.from_dict({"ids": list(token_ids), "label": labels_N.tolist()})
     return train(
-        model, rows, collate=collate, loss=loss, score=score, schedule=schedule, checkpoints=checkpoints, log=log
+        model,
+        rows,
+        lengths=[len(row) for row in token_ids],
+        collate=collate,
+        loss=loss,
+        score=score,
+        schedule=schedule,
+        checkpoints=checkpoints,
+        log=log,
     )

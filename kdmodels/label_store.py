@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.files import read_json, sha256, whole, write_json
+from kdmodels.ledger import SEAL_BYTES, came_apart, label_seal
 
 MANIFEST = "manifest.json"
 _HASH_BYTES = 16
@@ -115,12 +116,14 @@ def write_shard(path: Path, labels: SoftLabels) -> None:
     from safetensors.numpy import save_file
 
     hashes = np.frombuffer(b"".join(bytes.fromhex(one) for one in labels.hashes_N), dtype=np.uint8)
+    seals = np.frombuffer(b"".join(_seals(labels)), dtype=np.uint8)
     with whole(path) as temporary:
         save_file(
             {
                 "hashes": hashes.reshape(len(labels), _HASH_BYTES).copy(),
                 "logits": np.ascontiguousarray(labels.logits_NC, dtype=np.float32),
                 "hidden": np.ascontiguousarray(labels.hidden_NH, dtype=np.float32),
+                "seals": seals.reshape(len(labels), SEAL_BYTES).copy(),
             },
             temporary,
         )
@@ -168,7 +171,15 @@ def read_shard(folder: Path, entry: dict[str, Any]) -> SoftLabels:
     hashes = np.array([row.tobytes().hex() for row in tensors["hashes"]], dtype=f"<U{2 * _HASH_BYTES}")
     labels = SoftLabels(hashes, tensors["logits"], tensors["hidden"])
     _check_finite(labels, path)
+    for row, (seal, stored) in enumerate(zip(_seals(labels), tensors["seals"], strict=True)):
+        if seal != stored.tobytes():
+            raise came_apart("soft_labels", path, row, labels.hashes_N[row])
     return labels
+
+
+def _seals(labels: SoftLabels) -> list[bytes]:
+    rows = zip(labels.hashes_N.tolist(), labels.logits_NC, labels.hidden_NH, strict=True)
+    return [label_seal(name, logits_C, hidden_H) for name, logits_C, hidden_H in rows]
 
 
 _REMEDY = (

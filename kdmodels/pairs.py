@@ -6,21 +6,27 @@ from hashlib import blake2b
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One sentence in two languages, with the id it keeps from download to batch."""
+    """One sentence in two languages, with the id it keeps from download to batch.
+
+    `group` is what must not be split between training and test, such as a document or a software package; none where
+    the source does not say.
+    """
 
     id: str
     source: str
     target: str
+    group: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledText:
-    """One text with its label; `split` is train or valid, or none where the source does not say."""
+    """One text with its label; `split` is train or valid, or none where the source does not say; `group` as a pair's."""
 
     id: str
     label: str
     text: str
     split: str | None
+    group: str | None
 
 
 def text_hash(text: str) -> str:

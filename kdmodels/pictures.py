@@ -9,26 +9,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 
-def _figure(width: float, height: float) -> Any:
+def figure(width: float, height: float) -> Any:
     """Return a figure that needs no display, whatever backend the user has set."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    drawing = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(drawing)
+    return drawing
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(drawing: Any, path: Path) -> None:
+    """Write a drawing as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    drawing.savefig(path, dpi=120, metadata={"Software": None})
 
 
 def draw_confusion(counts: NDArray[np.int64], labels: Sequence[str], title: str, path: Path) -> None:
     """Draw a confusion matrix: actual classes in rows, predicted ones in columns."""
     size = max(4.0, 0.7 * len(labels) + 2)
-    figure = _figure(size + 1, size)
-    axes = figure.add_subplot()
+    drawing = figure(size + 1, size)
+    axes = drawing.add_subplot()
     picture = axes.imshow(counts, cmap="Blues")
     for row, values in enumerate(counts):
         for column, value in enumerate(values):
@@ -40,26 +41,26 @@ def draw_confusion(counts: NDArray[np.int64], labels: Sequence[str], title: str,
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), labels)
     axes.set(xlabel="predicted", ylabel="actual", title=title)
-    figure.colorbar(picture, shrink=0.7, label="texts")
-    _save(figure, path)
+    drawing.colorbar(picture, shrink=0.7, label="texts")
+    save(drawing, path)
 
 
 def draw_reliability(bins: pd.DataFrame, title: str, path: Path) -> None:
     """Draw accuracy over confidence, with the number of texts a bin as the size of its point."""
-    figure = _figure(5, 5)
-    axes = figure.add_subplot()
+    drawing = figure(5, 5)
+    axes = drawing.add_subplot()
     axes.plot([0, 1], [0, 1], color="gray", linestyle="--", linewidth=1, label="perfectly calibrated")
     axes.plot(bins["confidence"], bins["accuracy"], color="tab:blue", linewidth=1)
     axes.scatter(bins["confidence"], bins["accuracy"], s=20 + 2 * bins["items"], color="tab:blue", label="student")
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(-0.02, 1.02), title=title)
     axes.legend(loc="upper left")
-    _save(figure, path)
+    save(drawing, path)
 
 
 def draw_scores(rows: Sequence[tuple[str, dict[str, float]]], title: str, path: Path) -> None:
     """Draw values with their intervals as horizontal bars, the first row on top."""
-    figure = _figure(7, 0.6 * len(rows) + 1.2)
-    axes = figure.add_subplot()
+    drawing = figure(7, 0.6 * len(rows) + 1.2)
+    axes = drawing.add_subplot()
     for place, (name, score) in enumerate(reversed(rows)):
         distance = [[score["value"] - score["low"]], [score["high"] - score["value"]]]
         color = "tab:blue" if name == "student" else "lightgray"
@@ -67,13 +68,13 @@ def draw_scores(rows: Sequence[tuple[str, dict[str, float]]], title: str, path: 
         axes.text(0.01, place, f"{score['value']:.3f}", va="center")
     axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])
     axes.set(xlim=(0, 1), title=title)
-    _save(figure, path)
+    save(drawing, path)
 
 
 def draw_distribution(shares: pd.Series, title: str, path: Path) -> None:
     """Draw the share of texts that were given each label."""
-    figure = _figure(6, 0.4 * len(shares) + 1.2)
-    axes = figure.add_subplot()
+    drawing = figure(6, 0.4 * len(shares) + 1.2)
+    axes = drawing.add_subplot()
     axes.barh([str(name) for name in shares.index][::-1], shares.to_numpy()[::-1], color="tab:blue")
     axes.set(xlabel="share of texts", title=title)
-    _save(figure, path)
+    save(drawing, path)

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.files import whole
 
+_WRITING: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}  # Parquet has no other checksum
+
 
 def write_table(path: Path, columns: Mapping[str, Any], schema: pa.Schema | None = None) -> None:
     """Write columns of equal length as Parquet.
@@ -19,7 +21,7 @@ def write_table(path: Path, columns: Mapping[str, Any], schema: pa.Schema | None
     """
     table = pa.table(dict(columns), schema=schema).replace_schema_metadata(None)
     with whole(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, **_WRITING)
 
 
 def read_table(path: Path, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]:
@@ -30,7 +32,7 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]
         DamagedError: where it is not readable.
     """
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise BadInputError(f"{path}: no such file. The stage that makes it has not run: dvc repro") from None
     except (pa.ArrowInvalid, OSError) as error:
@@ -41,3 +43,23 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]
             f"{path}: lacks the columns {missing}; it has {table.column_names}. Make it again: dvc repro"
         )
     return {name: table[name] for name in columns}
+
+
+class TableWriter:
+    """Writes a table piece by piece, in little memory; the file appears when the block ends well."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._whole = whole(path)
+
+    def __enter__(self) -> "TableWriter":
+        self._writer = pq.ParquetWriter(self._whole.__enter__(), self._schema, **_WRITING)
+        return self
+
+    def write(self, columns: Mapping[str, Any]) -> None:
+        """Write some rows as a row group."""
+        self._writer.write_table(pa.table(dict(columns), schema=self._schema))
+
+    def __exit__(self, *error: Any) -> None:
+        self._writer.close()
+        self._whole.__exit__(*error)

@@ -1,12 +1,13 @@
 """Training that can be killed at any moment and goes on to the same bytes."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging
 
@@ -15,6 +16,7 @@ from kdmodels.errors import BadInputError
 
 Batch = dict[str, torch.Tensor]
 Log = Callable[[dict[str, float], int], None]
+_POOL = 8  # batches that are drawn at random together and then cut by length
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def train(
     model: Any,
     rows: Any,
     *,
+    lengths: Sequence[int],
     collate: Callable[[list[dict[str, Any]]], Batch],
     loss: Callable[[Any, Batch], torch.Tensor],
     score: Callable[[Any], dict[str, float]],
@@ -52,6 +55,7 @@ def train(
 
     Args:
         rows: a data set with a length and rows, which `collate` makes batches of.
+        lengths: of the rows, in tokens; rows of like length share a batch, so that little is padding.
         loss: of the model on a batch; a scalar.
         score: scores of the model, chosen by the highest `selection`, the earliest where several are equal.
         checkpoints: a folder for checkpoints; what is there is gone on from, and it is removed at the end.
@@ -92,7 +96,7 @@ def train(
         report_to="none",
         disable_tqdm=True,
     )
-    trainer = _Trainer(model, arguments, rows, collate, loss, score, log)
+    trainer = _Trainer(model, arguments, rows, lengths, collate, loss, score, log)
     trainer.remove_callback(PrinterCallback)
     torch.use_deterministic_algorithms(True, warn_only=True)
     resume = newest_whole(checkpoints) if checkpoints.is_dir() else None
@@ -104,6 +108,37 @@ def train(
     ]
     shutil.rmtree(checkpoints, ignore_errors=True)
     return trainer.model, history
+
+
+class RowsByLength(Sampler[int]):
+    """Rows in an order that is new each epoch and puts rows of like length beside each other.
+
+    The order of an epoch depends on the seed and the epoch alone, so that a resumed training draws it again.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self._lengths = torch.tensor(lengths)
+        self._batch_size, self._seed, self._epoch = batch_size, seed, 0
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; accelerate and the Trainer call it."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        random = torch.Generator().manual_seed(self._seed + 1_000_003 * self._epoch)
+        drawn = torch.randperm(len(self), generator=random)
+        batches: list[torch.Tensor] = []
+        for pool in torch.split(drawn, _POOL * self._batch_size):
+            ordered = pool[self._lengths[pool].argsort(stable=True)]
+            batches += torch.split(ordered, self._batch_size)
+        whole = [batch for batch in batches if len(batch) == self._batch_size]
+        rest = [batch for batch in batches if len(batch) < self._batch_size]  # last, or it would shift the cuts
+        order = torch.randperm(len(whole), generator=random).tolist()
+        for batch in [*(whole[number] for number in order), *rest]:
+            yield from batch.tolist()
 
 
 class _Report(TrainerCallback):  # type: ignore[misc]
@@ -124,12 +159,13 @@ class _Trainer(Trainer):  # type: ignore[misc]
         model: Any,
         arguments: TrainingArguments,
         rows: Any,
+        lengths: Sequence[int],
         collate: Any,
         loss: Callable[[Any, Batch], torch.Tensor],
         score: Callable[[Any], dict[str, float]],
         log: Log,
     ) -> None:
-        self._loss, self._score = loss, score
+        self._loss, self._score, self._lengths = loss, score, lengths
         self.control: Any
         super().__init__(
             model=model,
@@ -140,6 +176,9 @@ class _Trainer(Trainer):  # type: ignore[misc]
             callbacks=[_Report(log)],
         )
         self.model_accepts_loss_kwargs = False
+
+    def _get_train_sampler(self, *_: Any) -> "RowsByLength":
+        return RowsByLength(self._lengths, self.args.train_batch_size, self.args.data_seed)
 
     def compute_loss(self, model: Any, inputs: Batch, return_outputs: bool = False, **_: Any) -> torch.Tensor:
         value = self._loss(model, inputs)

@@ -14,8 +14,9 @@ from typing import NoReturn
 
 from kdmodels.errors import BadInputError
 from tasks import places
-from tasks.config import Params, load_params, stage_names
+from tasks.config import load_params, stage_names
 from tasks.process import end_with_parent
+from tasks.sections import Params
 
 BAD_INPUT = 2  # exit status; the flow does not try again after it
 

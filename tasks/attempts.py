@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from tasks.redaction import redacted
+from kdmodels.redaction import redacted
 
 _LOCKED_TRIES = 8
 

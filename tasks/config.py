@@ -1,165 +1,23 @@
-"""params.yaml as typed, frozen values. The only file that reads YAML; no default stands here."""
+"""params.yaml as typed, frozen values (their models: tasks/sections.py). The only file that reads YAML."""
 
+import inspect
+import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError, create_model
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from kdmodels.choice import check
+from kdmodels.choice import check, choices, choose
 from kdmodels.errors import BadInputError
+from tasks.sections import Or, Params, Section
 
 PARAMS_FILE = "params.yaml"
 GRAPH_FILE = "dvc.yaml"
-
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$")]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(gt=0)]
-
-
-def _inside(value: str) -> str:
-    if ".." in Path(value).parts or "\0" in value:
-        raise ValueError("may not contain '..'")
-    return value
-
-
-def _column(value: str) -> str | None:
-    return None if value == "none" else value
-
-
-Place = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
-Column = Annotated[str, Field(min_length=1)]
-OptionalText = Annotated[str, Field(min_length=1), AfterValidator(_column)]
-
-
-class Section(BaseModel):
-    """A frozen section of params.yaml: unknown keys, wrong types and infinities are refused."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class LabelledFiles(Section):
-    labelled: Place
-    test: Place
-    id_column: OptionalText
-    label_column: Column
-    text_column: Column
-    split_column: OptionalText
-    valid_share: Annotated[float, Field(ge=0, le=0.5)]
-
-
-class Labelled(Section):
-    source: Name
-    folder: Place
-    files: LabelledFiles
-
-
-class CorpusFiles(Section):
-    paths: Annotated[list[Place], Field(min_length=1, max_length=2)]
-    id_column: OptionalText
-    source_column: Column
-    target_column: Column
-
-
-class Corpus(Section):
-    first: Name
-    folder: Place
-    files: CorpusFiles
-    held_out: Annotated[float, Field(ge=0.01, le=0.5)]
-
-
-class Tokens(Section):
-    vocabulary_size: Annotated[int, Field(ge=64, le=1_000_000)]
-    lowercase: bool
-    maximum_length: Annotated[int, Field(ge=4, le=8192)]
-
-
-class Training(Section):
-    epochs: Positive
-    batch_size: Positive
-    learning_rate: Annotated[float, Field(gt=0, lt=1)]
-    warmup_share: Share
-    weight_decay: Annotated[float, Field(ge=0)]
-    precision: Literal["float32", "bfloat16"]
-
-
-class Teacher(Training):
-    init: Annotated[str, Field(min_length=1)]
-    revision: OptionalText
-    weights_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64}|none)$"), AfterValidator(_column)]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-
-
-class SoftLabels(Section):
-    batch_rows: Positive
-    bucket: Positive
-    shard_rows: Positive
-
-    @model_validator(mode="after")
-    def _whole_batches(self) -> "SoftLabels":
-        if self.shard_rows % self.batch_rows:
-            raise ValueError(
-                f"shard_rows {self.shard_rows} is no multiple of batch_rows {self.batch_rows}: "
-                "a resumed run would cut other batches than an undisturbed one"
-            )
-        return self
-
-
-class Student(Training):
-    architecture: Name
-    init: Literal["transtokenized", "random"]
-    layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    alignment_iterations: Positive
-    output_loss: Name
-    temperature: Annotated[float, Field(gt=0, le=100)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    evaluations_per_epoch: Positive
-
-
-class Evaluation(Section):
-    batch_rows: Positive
-    resamples: Annotated[int, Field(ge=100)]
-    confidence: Annotated[float, Field(gt=0, lt=1)]
-    calibration_bins: Annotated[int, Field(ge=2)]
-    speed_repeats: Positive
-
-
-class Recording(Section):
-    experiment: Annotated[str, Field(min_length=1)]
-    register_students: Annotated[bool, Field(alias="register")]
-
-
-class Pipeline(Section):
-    retries: Annotated[int, Field(ge=0)]
-    retry_delay: Annotated[float, Field(ge=0)]
-
-
-class Params(Section):
-    """The whole of params.yaml."""
-
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    threads: Positive
-    source: Language
-    targets: Annotated[list[Language], Field(min_length=1)]
-    labelled: Labelled
-    corpus: Corpus
-    tokens: Tokens
-    teacher: Teacher
-    soft_labels: SoftLabels
-    student: Student
-    evaluation: Evaluation
-    recording: Recording
-    pipeline: Pipeline
-
-    @model_validator(mode="after")
-    def _languages_differ(self) -> "Params":
-        if self.source in self.targets:
-            raise ValueError(f"targets: {self.source!r} is the source language; name others")
-        if len(set(self.targets)) != len(self.targets):
-            raise ValueError("targets: a language stands in it twice")
-        return self
+_FREE = {"options", "label_map"}  # mappings without keys of their own: replaced as a whole
+_GIVEN = {"folder", "source", "target", "language"}  # by the stage, not by params.yaml
 
 
 def load_params(root: Path) -> Params:
@@ -174,11 +32,72 @@ def load_params(root: Path) -> Params:
         params = Params.model_validate(values)
     except ValidationError as error:
         raise BadInputError("\n".join(_explain(path, item) for item in error.errors())) from None
-    check("corpora", params.labelled.source, f"{path}: labelled.source")
-    check("corpora", params.corpus.first, f"{path}: corpus.first")
     check("students", params.student.architecture, f"{path}: student.architecture")
     check("losses", params.student.output_loss, f"{path}: student.output_loss")
-    return params
+    corpus = {
+        name: slot.model_copy(
+            update={"options": _options(path, f"corpus.{name}", slot.source, "read_pairs", slot.options)}
+        )
+        for name, slot in params.corpus.slots.items()
+    }
+    chosen = params.labelled
+    options = _options(path, "labelled", chosen.source, "read_labelled", chosen.options)
+    return params.model_copy(
+        update={
+            "corpus": params.corpus.model_copy(update=corpus),
+            "labelled": chosen.model_copy(update={"options": options}),
+        }
+    )
+
+
+def _options(path: Path, section: str, source: str, function: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a corpus source, checked against what its function takes: its file is their one place."""
+    check("corpora", source, f"{path}: {section}.source")
+    module = choose("corpora", source)
+    if not hasattr(module, function):
+        able = [name for name in choices("corpora") if hasattr(choose("corpora", name), function)]
+        what = "labelled text" if function == "read_labelled" else "sentence pairs"
+        raise BadInputError(f"{path}: {section}.source: {source!r} offers no {what}; those that do: {', '.join(able)}")
+    hints = get_type_hints(getattr(module, function))
+    fields: dict[str, Any] = {
+        name: (Annotated[hints[name], Or] if type(None) in get_args(hints[name]) else hints[name], ...)
+        for name, parameter in inspect.signature(getattr(module, function)).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in _GIVEN
+    }
+    try:
+        return dict(create_model(f"{source}_options", __base__=Section, **fields).model_validate(given))
+    except ValidationError as error:
+        errors = [{**item, "loc": (*section.split("."), "options", *item["loc"])} for item in error.errors()]
+        hint = f"; {source} takes: {', '.join(fields) or 'none'}"
+        raise BadInputError("\n".join(_explain(path, item) + hint for item in errors)) from None
+
+
+def overlaid(text: str, overlays: Sequence[Path]) -> str:
+    """Return the text of params.yaml with the values of overlays in it, in their order; its comments stay.
+
+    Raises:
+        BadInputError: where an overlay has a key that is none of params.yaml.
+    """
+    yaml = YAML()
+    yaml.width = 4096  # lines are not broken anew
+    yaml.preserve_quotes = True
+    values = yaml.load(text)
+    for overlay in overlays:
+        _lay_over(values, read_yaml(overlay), overlay, ())
+    written = io.StringIO()
+    yaml.dump(values, written)
+    return written.getvalue()
+
+
+def _lay_over(values: Any, changes: dict[str, Any], overlay: Path, above: tuple[str, ...]) -> None:
+    for key, change in changes.items():
+        place = (*above, key)
+        if key not in values:
+            raise BadInputError(f"{overlay}: {'.'.join(place)}: no such key in {PARAMS_FILE}")
+        if isinstance(change, dict) and key not in _FREE:
+            _lay_over(values[key], change, overlay, place)
+        else:
+            values[key] = change
 
 
 def _explain(path: Path, item: Any) -> str:

@@ -1,83 +1,82 @@
-"""Read the sentence pairs of one target language, and set held-out pairs aside."""
+"""Read the sentence pairs of one target language, clean them, and set held-out pairs aside."""
 
-from collections import Counter
+import os
+import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdmodels.choice import choose
-from kdmodels.errors import BadInputError
+import pyarrow as pa
+
+from kdmodels.cleaning.leaks import Guard
 from kdmodels.files import write_json
-from kdmodels.pairs import Pair, falls_below, pair_hash, plain, text_hash
-from kdmodels.tables import read_table, write_table
-from tasks.config import Params
+from kdmodels.manifests import as_found, read_manifest
+from kdmodels.pairs import LabelledText, plain
+from kdmodels.tables import TableWriter, read_table
+from tasks.cleaning import Cleaning
+from tasks.process import end_with_parent
+from tasks.sections import Params
 
 if TYPE_CHECKING:
     from tasks.recording import Recorder
 
+_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("id", "content_hash", "source_hash", "source", "target", "seal")),
+        ("held_out", pa.bool_()),
+        ("weight", pa.float32()),
+        ("translation_score", pa.float32()),
+    ]
+)
 
-def corpus(source_test: Path, target_test: Path, out: Path, params: Params, record: "Recorder") -> None:
-    """Write pairs.parquet (id, content and source hash, both sides, whether held out) and a report of counts.
 
-    Pairs with an empty side, repeated pairs, and pairs with a side that stands in a test set are left out and counted.
+def corpus(
+    sources: Path,
+    source_test: Path,
+    target_test: Path,
+    labelled: Path,
+    out: Path,
+    params: Params,
+    record: "Recorder",
+) -> None:
+    """Write pairs.parquet, a report of the cleaning with pictures, and a data card.
+
+    Each pair has its id, content and source hash, both sides, whether it is held out, its weight and translation score,
+    and a seal over what belongs together. Of the corpus only a few numbers a pair are held in memory.
 
     Raises:
-        BadInputError: where a file or row is not as it must be, an id is used twice, or too little is left.
+        BadInputError: where a file or row is not as it must be, an id is used twice, a pair stands in a test set and
+            leaks are to stop the stage, or too little is left.
     """
     section = params.corpus
-    target = target_test.stem
-    tested = {
-        plain(text) for path in (source_test, target_test) for text in read_table(path, ["text"])["text"].to_pylist()
-    }
-    counts: Counter[str] = Counter()
-    kept: list[Pair] = []
-    ids: set[str] = set()
-    hashes: set[str] = set()
-    pairs = choose("corpora", section.first).read_pairs(
-        folder=Path(section.folder), source=params.source, target=target, **section.files.model_dump()
+    found = {name: [as_found(one) for one in files] for name, files in read_manifest(sources).items()}
+    record.sources([(f"corpus.{name}", one) for name, files in found.items() for one in files])
+    cleaning = Cleaning(params, sources.stem, begin=partial(end_with_parent, os.getpid()))
+    guard = Guard(
+        source_tests=_tests(source_test),
+        target_tests=_tests(target_test),
+        near=section.cleaning.leak_near,
+        compare_ids=params.sources.compare_ids,
     )
-    for pair in pairs:
-        counts["read"] += 1
-        if pair.id in ids or not pair.id:
-            raise BadInputError(
-                f"{section.folder}, {params.source}-{target}, pair {counts['read']}: the id {pair.id!r} "
-                f"{'was used already' if pair.id else 'is empty'}; ids are unique, since each pair is known by its own"
-            )
-        ids.add(pair.id)
-        reason = _reason_to_drop(pair, hashes, tested)
-        if reason:
-            counts[reason] += 1
-            continue
-        hashes.add(pair_hash(pair.source, pair.target))
-        kept.append(pair)
-    held_out = [falls_below(section.held_out, pair.source, "held_out") for pair in kept]
-    report = {name: counts[name] for name in ("read", "empty", "repeated", "in_test_set")}
-    report |= {"kept": len(kept), "held_out": sum(held_out)}
-    if not 0 < sum(held_out) < len(kept):
-        raise BadInputError(
-            f"{section.folder}, {params.source}-{target}: {report['held_out']} held-out pairs of {len(kept)} kept, of "
-            f"{report['read']} read ({report['empty']} with an empty side, {report['repeated']} repeated, "
-            f"{report['in_test_set']} in a test set): some must be held out and some left to train on"
-        )
-    write_table(
-        out / "pairs.parquet",
-        {
-            "id": [pair.id for pair in kept],
-            "content_hash": [pair_hash(pair.source, pair.target) for pair in kept],
-            "source_hash": [text_hash(pair.source) for pair in kept],
-            "source": [pair.source for pair in kept],
-            "target": [pair.target for pair in kept],
-            "held_out": held_out,
-        },
-    )
-    write_json(out / "report.json", report)
-    record.metrics({name: float(value) for name, value in report.items()})
+    with tempfile.TemporaryDirectory(dir=out, prefix=".passes-") as scratch:
+        survivors = cleaning.first(found, guard, Path(scratch))
+        keep = cleaning.without_repetitions(survivors)
+        with TableWriter(out / "pairs.parquet", _SCHEMA) as writer:
+            for rows in cleaning.second(survivors, keep, _plain_texts(labelled)):
+                writer.write(rows)
+        cleaning.check()
+    cleaning.report(found, out)
+    write_json(out / "report.json", cleaning.numbers())
+    record.metrics(cleaning.numbers())
+    for name in ("report.md", "card.md", "pictures"):
+        record.artifact(out / name)
 
 
-def _reason_to_drop(pair: Pair, hashes: set[str], tested: set[str]) -> str | None:
-    if not (pair.source and pair.target):
-        return "empty"
-    if pair_hash(pair.source, pair.target) in hashes:
-        return "repeated"
-    if plain(pair.source) in tested or plain(pair.target) in tested:
-        return "in_test_set"
-    return None
+def _tests(path: Path) -> list[LabelledText]:
+    table = read_table(path, ["id", "label", "text", "group"])
+    rows = zip(*(table[name].to_pylist() for name in ("id", "label", "text", "group")), strict=True)
+    return [LabelledText(identity, label, text, None, group) for identity, label, text, group in rows]
+
+
+def _plain_texts(path: Path) -> set[str]:
+    return {plain(text) for text in read_table(path, ["text"])["text"].to_pylist()}

@@ -13,6 +13,7 @@ from kdmodels.encoder import load_tokenizer
 from kdmodels.evaluation_report import report
 from kdmodels.files import write_json
 from kdmodels.label_store import read_labels
+from kdmodels.model_card import model_card
 from kdmodels.pictures import draw_confusion, draw_distribution, draw_reliability, draw_scores
 from kdmodels.scoring import (
     Bootstrap,
@@ -26,7 +27,8 @@ from kdmodels.scoring import (
 )
 from kdmodels.speed import sentences_per_second
 from kdmodels.tables import read_table, write_table
-from tasks.config import Params
+from kdmodels.token_table import read_tokens
+from tasks.sections import Params
 
 if TYPE_CHECKING:
     from tasks.recording import Recorder
@@ -62,11 +64,12 @@ def evaluation(
     student: Path,
     tokens: Path,
     soft_labels: Path,
+    card: Path,
     out: Path,
     params: Params,
     record: "Recorder",
 ) -> None:
-    """Write metrics, speed, predictions, plots and a report of one student.
+    """Write metrics, speed, predictions, plots, a report of one student and its full model card.
 
     Without a labelled target test set there is the agreement with the teacher on held-out pairs and the distribution
     of predicted labels.
@@ -109,19 +112,22 @@ def evaluation(
     write_json(out / "metrics.json", metrics)
     speed = _speed(readers, held, numbers.speed_repeats)
     write_json(out / "speed.json", speed)
-    (out / "report.md").write_text(
-        report(language=tokens.name, source=params.source, metrics=metrics, table=table, confidence=numbers.confidence),
-        encoding="utf-8",
+    page = report(
+        language=tokens.name, source=params.source, metrics=metrics, table=table, confidence=numbers.confidence
     )
+    (out / "report.md").write_text(page, encoding="utf-8")
+    cards = [path.read_text(encoding="utf-8") for path in (student / "README.md", card)]
+    full = model_card(student=cards[0], evaluation=page, data=cards[1])
+    (out / "model_card.md").write_text(full, encoding="utf-8")
     record.evaluated(student, target_test, {**_flat(metrics), **{f"speed/{name}": v for name, v in speed.items()}})
-    for path in (pictures, out / "report.md"):
+    for path in (pictures, out / "report.md", out / "model_card.md"):
         record.artifact(path)
 
 
 def _held_out(tokens: Path, soft_labels: Path, reader: _Reader) -> dict[str, Any]:
-    table = read_table(tokens / "tokens.parquet", ["id", "source_hash", "held_out", "source_ids", "target_ids"])
-    chosen = np.flatnonzero(table["held_out"].to_numpy())
-    columns = {name: values.take(chosen).to_pylist() for name, values in table.items()}
+    table = read_tokens(tokens)
+    chosen = np.flatnonzero(table["held_out"]).tolist()
+    columns = {name: [table[name][row] for row in chosen] for name in ("id", "source_hash", "source_ids", "target_ids")}
     labels = read_labels(soft_labels, identity=None)
     return {
         "ids": columns["id"],

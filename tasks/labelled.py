@@ -1,23 +1,28 @@
 """Validate the labelled source text and the test sets."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from kdmodels.choice import choose
+from kdmodels.cleaning.leaks import overlap
 from kdmodels.errors import BadInputError
 from kdmodels.files import write_json
-from kdmodels.pairs import LabelledText, falls_below, plain
+from kdmodels.manifests import as_found, read_manifest
+from kdmodels.pairs import LabelledText, falls_below, plain, text_hash
 from kdmodels.tables import write_table
-from tasks.config import Params
+from tasks.config import PARAMS_FILE
+from tasks.sections import Params
 
 if TYPE_CHECKING:
     from tasks.recording import Recorder
 
-_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "label", "text")])
+_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "label", "text", "group")])
+_DROP = "drop"
+_SHOWN = 20  # leaks an error lists
 
 
 @dataclass
@@ -61,30 +66,44 @@ class _Texts:
         return found[0] if found else ""
 
 
-def labelled(out: Path, params: Params, record: "Recorder") -> None:
+def labelled(sources: Path, out: Path, params: Params, record: "Recorder") -> None:
     """Write train.parquet, valid.parquet, test/<language>.parquet, the list of labels and a report.
 
     A target without a test set gets an empty one: its student is evaluated without labels. A text that is repeated
-    with the same label is dropped and counted.
+    with the same label is dropped and counted; so is one that stands in a test set, unless leaks are to stop the stage.
 
     Raises:
         BadInputError: where a file or row is not as it must be, with file and line.
     """
     section = params.labelled
-    source = choose("corpora", section.source)
-    options = section.files.model_dump(exclude={"valid_share"})
-    texts = _read(source.read_labelled(folder=Path(section.folder), language=params.source, **options))
-    train, valid = _split(texts.rows, section.files.valid_share)
+    module, options = choose("corpora", section.source), section.options
+    manifest = read_manifest(sources)
+    found = [as_found(one) for one in manifest["labelled"]]
+    mapped = _Mapping(section.label_map)
+    every = _read(mapped(module.read_labelled(found, language=params.source, **options)))
+    texts, drawn = _draw(every, section.test_share)
+    tests: dict[str, _Texts] = {}
+    for language in (params.source, *params.targets):
+        files = [as_found(one) for one in manifest["test"][language]]
+        rows = module.read_test(files, language=language, **options) if files else ()
+        test = _read(row for row in mapped(rows) if _is_test(row[1], section.test_share))
+        tests[language] = drawn if language == params.source and drawn.rows else test
+    mapped.check(f"{PARAMS_FILE}: labelled.label_map")
+    leaks = _leaks(texts, tests, params)
+    left = [row for row in texts.rows if row.id not in leaks]
+    if section.cap is not None:
+        drawn_first = sorted(left, key=lambda row: text_hash(row.text))[: section.cap]
+        chosen = {row.id for row in drawn_first}
+        left = [row for row in left if row.id in chosen]
+    train, valid = _split(left, section.valid_share)
     labels = sorted({row.label for row in train})
-    where = f"the labelled text of {params.source!r} ({section.folder})"
+    where = f"the labelled text of {params.source!r} ({', '.join(one.where for one in found)})"
     _check_split(train, valid, labels, where, texts)
     report: dict[str, float] = {"train": len(train), "valid": len(valid), "labels": len(labels)}
-    report["repeated"] = texts.repeated
+    report |= {"repeated": every.repeated, "in_test_set": len(leaks), "dropped_by_label": mapped.dropped}
     (out / "test").mkdir()
-    for language in (params.source, *params.targets):
-        rows = source.read_test(folder=Path(section.folder), language=language, **options)
-        test = _Texts() if rows is None else _read(rows)
-        _check_test(test, labels, texts if language == params.source else None)
+    for language, test in tests.items():
+        _check_test(test, labels)
         report[f"test/{language}"] = len(test.rows)
         _write(out / "test" / f"{language}.parquet", test.rows)
     _write(out / "train.parquet", train)
@@ -92,6 +111,71 @@ def labelled(out: Path, params: Params, record: "Recorder") -> None:
     write_json(out / "labels.json", labels)
     write_json(out / "report.json", report)
     record.metrics(report)
+
+
+class _Mapping:
+    """Renames, merges and drops labels."""
+
+    def __init__(self, names: dict[str, str]) -> None:
+        self._names = names
+        self._met: set[str] = set()
+        self.dropped = 0
+
+    def __call__(self, rows: Iterable[tuple[str, LabelledText]]) -> Iterator[tuple[str, LabelledText]]:
+        for place, row in rows:
+            if row.label not in self._names:
+                yield place, row
+                continue
+            self._met.add(row.label)
+            if self._names[row.label] == _DROP:
+                self.dropped += 1
+            else:
+                yield place, replace(row, label=self._names[row.label])
+
+    def check(self, key: str) -> None:
+        """Refuse a label that no text has: a slip there would leave its texts under their old label."""
+        unknown = sorted(set(self._names) - self._met)
+        if unknown:
+            raise BadInputError(f"{key}: no text has the label {', '.join(map(repr, unknown))}")
+
+
+def _is_test(row: LabelledText, share: float) -> bool:
+    """Say whether a text of a test set counts: all do where the source has test sets, else a share by their group."""
+    return row.group is None or share == 0 or falls_below(share, row.group, "test")
+
+
+def _draw(every: _Texts, share: float) -> tuple[_Texts, _Texts]:
+    """Return the texts to learn from and those drawn as a test set, by a hash of each one's group or text."""
+    texts, drawn = _Texts(repeated=every.repeated), _Texts()
+    for row in every.rows:
+        taken = share > 0 and falls_below(share, row.group or row.text, "test")
+        (drawn if taken else texts).add(every.place(row), row)
+    return texts, drawn
+
+
+def _leaks(texts: _Texts, tests: dict[str, _Texts], params: Params) -> set[str]:
+    """Return the ids of labelled texts that stand in a test set: the same text or nearly, the same id or group."""
+    rows = {row.text: row for row in reversed(texts.rows)}
+    test = tests[params.source]
+    found = overlap(list(rows), [row.text for row in test.rows], near=params.corpus.cleaning.leak_near)
+    places = {row.text: test.place(row) for row in test.rows}
+    leaks = {rows[ours].id: (texts.place(rows[ours]), places[theirs], kind) for ours, theirs, kind in found}
+    if params.sources.compare_ids:
+        for other in tests.values():
+            for kind in ("id", "group"):
+                marks = {getattr(row, kind): other.place(row) for row in other.rows if getattr(row, kind) is not None}
+                for row in texts.rows:
+                    if getattr(row, kind) in marks:
+                        leaks.setdefault(row.id, (texts.place(row), marks[getattr(row, kind)], f"same {kind}"))
+    if leaks and params.labelled.leaks == "strict":
+        lines = [f"  {ours} and {theirs} ({kind})" for ours, theirs, kind in leaks.values()]
+        more = [f"  and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+        message = (
+            f"{len(leaks)} labelled texts stand in the test set; a score on it would be dishonest. Remove them from one of "
+            "the two, or set labelled.leaks: remove"
+        )
+        raise BadInputError("\n".join([message, *lines[:_SHOWN], *more]))
+    return set(leaks)
 
 
 def _read(rows: Iterable[tuple[str, LabelledText]]) -> _Texts:
@@ -102,12 +186,12 @@ def _read(rows: Iterable[tuple[str, LabelledText]]) -> _Texts:
 
 
 def _split(rows: list[LabelledText], share: float) -> tuple[list[LabelledText], list[LabelledText]]:
-    """Return training and validation texts: as the file says, or where it does not, by a hash of each text."""
+    """Return training and validation texts: as the source says, or else by a hash of each one's group or text."""
     train: list[LabelledText] = []
     valid: list[LabelledText] = []
     for row in rows:
-        is_valid = falls_below(share, row.text, "valid") if row.split is None else row.split == "valid"
-        (valid if is_valid else train).append(row)
+        drawn = row.split is None and falls_below(share, row.group or row.text, "valid")
+        (valid if drawn or row.split == "valid" else train).append(row)
     return train, valid
 
 
@@ -118,7 +202,7 @@ def _check_split(
         if not rows:
             raise BadInputError(
                 f"{where}: no text falls into the split {name!r}. Fill the split column with train and valid, or set "
-                "labelled.files.split_column to none and labelled.files.valid_share above 0"
+                "its option to none and labelled.valid_share above 0"
             )
     if len(labels) == 1:
         raise BadInputError(
@@ -131,16 +215,11 @@ def _check_split(
             )
 
 
-def _check_test(test: _Texts, labels: list[str], texts: _Texts | None) -> None:
+def _check_test(test: _Texts, labels: list[str]) -> None:
     for row in test.rows:
         if row.label not in labels:
             raise BadInputError(
                 f"{test.place(row)}: the label {row.label!r} stands in no training text; those are: {', '.join(labels)}"
-            )
-        if texts is not None and texts.place(row):
-            raise BadInputError(
-                f"{test.place(row)}: the same text is labelled in {texts.place(row)}; a score on it would be dishonest. "
-                "Remove it from one of the two"
             )
 
 

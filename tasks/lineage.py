@@ -8,9 +8,10 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.config import GRAPH_FILE, Params
+from kdmodels.redaction import redacted
+from tasks.config import GRAPH_FILE
 from tasks.hashes import dvc_md5
-from tasks.redaction import redacted
+from tasks.sections import Params
 
 LOCK_FILE = "dvc.lock"
 _CODE = ("kdmodels", "tasks", "flows", GRAPH_FILE)
@@ -18,7 +19,7 @@ _LIMIT = 5000  # characters of a value
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]")
 
 
-class Found(NamedTuple):
+class Made(NamedTuple):
     """A run that was found by what it made."""
 
     id: str
@@ -95,6 +96,11 @@ def data_set(path: Path) -> str:
 def source(path: Path) -> str:
     """Return where a data set lies, as MLflow keeps it."""
     return json.dumps({"uri": path.as_posix()})
+
+
+def address(where: str) -> str:
+    """Return where a file from outside comes from, as MLflow keeps it; `where` is without secrets."""
+    return json.dumps({"url": where, "uri": where})
 
 
 def plain(name: str) -> str:

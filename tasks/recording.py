@@ -9,10 +9,11 @@ from typing import Any
 
 from kdmodels.errors import BadInputError
 from kdmodels.files import sha256
+from kdmodels.provenance import Found
+from kdmodels.redaction import redacted
 from tasks import lineage, places, tracking, tracking_settings
-from tasks.config import Params
 from tasks.hashes import dvc_md5
-from tasks.redaction import redacted
+from tasks.sections import Params
 
 _WEIGHTS = "model.safetensors"
 
@@ -57,6 +58,10 @@ class Recorder:
             )
 
         self._run.attempt(action)
+
+    def sources(self, found: list[tuple[str, Found]]) -> None:
+        """Record the files from outside that a stage reads, each with its use: where from, licence, hash, day."""
+        self._run.outside_data(found)
 
     def output(self, out: Path) -> None:
         """Tag the run with the hash of each piece of its output; by them a later run finds what made it."""

@@ -10,9 +10,9 @@ from kdmodels.encoder import load_tokenizer, tokenizer_sha256
 from kdmodels.files import folder_sha256
 from kdmodels.label_store import Identity, write_labels
 from kdmodels.labelling import BACKEND, DTYPE, POOLING, label_texts
-from kdmodels.tables import read_table
+from kdmodels.token_table import read_tokens
 from tasks import places
-from tasks.config import Params
+from tasks.sections import Params
 
 if TYPE_CHECKING:
     from tasks.recording import Recorder
@@ -24,10 +24,9 @@ def soft_labels(tokens: Path, teacher: Path, out: Path, params: Params, record: 
     They are copied from the label store, which outlasts outputs and is shared by all targets; what it lacks is
     labelled first.
     """
-    table = read_table(tokens / "tokens.parquet", ["source_hash", "source_ids"])
+    table = read_tokens(tokens)
     texts = {
-        name: np.array(ids, dtype=np.int64)
-        for name, ids in zip(table["source_hash"].to_pylist(), table["source_ids"].to_pylist(), strict=True)
+        name: np.array(ids, dtype=np.int64) for name, ids in zip(table["source_hash"], table["source_ids"], strict=True)
     }
     model = load_model(teacher).eval()
     tokenizer = load_tokenizer(teacher)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from kdmodels.errors import BadInputError
 from tasks.__main__ import BAD_INPUT
-from tasks.config import GRAPH_FILE, Pipeline, read_yaml
+from tasks.config import GRAPH_FILE, read_yaml
 from tasks.graph import Graph
 from tasks.guard import Closed, Processes
+from tasks.sections import Pipeline
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -117,7 +118,13 @@ def locked_outputs(root: Path) -> dict[str, dict[str, str]]:
 
 
 def run_stage(
-    root: Path, stage: str, environment: Mapping[str, str], line: Callable[[str], None], processes: Processes
+    root: Path,
+    stage: str,
+    environment: Mapping[str, str],
+    line: Callable[[str], None],
+    processes: Processes,
+    *,
+    force: bool,
 ) -> None:
     """Have DVC run one stage, or restore what it made before from the run cache.
 
@@ -129,14 +136,15 @@ def run_stage(
         environment: variables for the stage's process.
         line: called with each line of its output.
         processes: where it runs; closing them ends it.
+        force: run it though nothing has changed.
 
     Raises:
         StageFailedError: with the stage's own message.
         Closed: where `processes` were closed.
     """
-    process = processes.start(
-        _dvc(root, "repro", "--single-item", stage), root, {**_environment(environment), "PYTHONUNBUFFERED": "1"}
-    )
+    words = ["repro", "--single-item", *(["--force"] if force else []), stage]
+    variables = {**_environment(environment), "PYTHONUNBUFFERED": "1"}
+    process = processes.start(_dvc(root, *words), root, variables)
     last: deque[str] = deque(maxlen=_KEPT_LINES)
     try:
         for text in process.stdout or ():
@@ -167,7 +175,7 @@ def restore(root: Path, stage: str) -> None:
 
 def stage_task(
     root: Path, environment: Mapping[str, str], line: Line, processes: Processes, params: Pipeline
-) -> "Task[[str], None]":
+) -> "Task[..., None]":
     """Return the Prefect task that runs a stage, given its name.
 
     Args:
@@ -193,14 +201,14 @@ def stage_task(
         cache_policy=NO_CACHE,
         persist_result=False,
     )
-    def stage_run(stage: str) -> None:
+    def stage_run(stage: str, force: bool = False) -> None:
         log = get_run_logger()
 
         def tell(text: str) -> None:
             log.info("%s", text)
             line(stage, text)
 
-        run_stage(root, stage, environment, tell, processes)
+        run_stage(root, stage, environment, tell, processes, force=force)
 
     return stage_run
 

@@ -14,8 +14,8 @@ from kdmodels.encoder import load_tokenizer
 from kdmodels.files import write_json
 from kdmodels.label_store import read_labels
 from kdmodels.student_card import student_card
-from kdmodels.tables import read_table
-from tasks.config import Params
+from kdmodels.token_table import read_tokens
+from tasks.sections import Params
 from tasks.training import checkpoint_folder, progress, schedule, write_history
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ def student(tokens: Path, soft_labels: Path, teacher: Path, out: Path, params: P
     """
     numbers = params.student
     target = tokens.name
-    table = read_table(tokens / "tokens.parquet", ["source_hash", "held_out", "source_ids", "target_ids"])
+    table = read_tokens(tokens)
     labels = read_labels(soft_labels, identity=None)
-    teacher_NC = labels.logits_NC[labels.rows_of(table["source_hash"].to_pylist())]
-    held_out = table["held_out"].to_numpy()
+    teacher_NC = labels.logits_NC[labels.rows_of(table["source_hash"])]
+    held_out = table["held_out"]
     source_ids, target_ids = (
-        [np.array(row, dtype=np.int64) for row in table[name].to_pylist()] for name in ("source_ids", "target_ids")
+        [np.array(row, dtype=np.int64) for row in table[name]] for name in ("source_ids", "target_ids")
     )
     training = np.flatnonzero(~held_out)
     held = np.flatnonzero(held_out)
@@ -63,6 +63,7 @@ def student(tokens: Path, soft_labels: Path, teacher: Path, out: Path, params: P
         model,
         token_ids=[target_ids[i] for i in training],
         teacher_NC=teacher_NC[training],
+        weight_N=table["weight"][training],
         held_out_ids=[target_ids[i] for i in held],
         held_out_teacher_MC=teacher_NC[held],
         output_loss=getattr(choose("losses", numbers.output_loss), numbers.output_loss),

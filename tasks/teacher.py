@@ -10,7 +10,7 @@ from kdmodels.encoder import find_encoder, load_tokenizer
 from kdmodels.files import read_json, write_json
 from kdmodels.fine_tuning import fine_tune
 from kdmodels.tables import read_table
-from tasks.config import Params
+from tasks.sections import Params
 from tasks.training import checkpoint_folder, progress, schedule, write_history
 
 if TYPE_CHECKING:

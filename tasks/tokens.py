@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 from kdmodels.encoder import find_encoder, frame_roles, load_tokenizer
 from kdmodels.errors import BadInputError
 from kdmodels.files import write_json
+from kdmodels.ledger import prove_pairs, token_seal
 from kdmodels.tables import read_table, write_table
+from kdmodels.token_table import FILE
 from kdmodels.vocabulary import save_tokenizer, train_vocabulary
-from tasks.config import Params
+from tasks.sections import Params
 
 if TYPE_CHECKING:
     from tasks.recording import Recorder
+
+_PROVED = ("id", "content_hash", "source_hash", "source", "target", "seal")
 
 
 def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
@@ -20,9 +24,12 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
     The vocabulary is trained on the target side of the pairs that are not held out.
 
     Raises:
+        DamagedError: where a pair is no longer the one that `corpus` wrote.
         BadInputError: where the teacher cannot read texts of tokens.maximum_length.
     """
-    pairs = read_table(corpus, ["id", "content_hash", "source_hash", "source", "target", "held_out"])
+    pairs = read_table(corpus, [*_PROVED, "held_out", "weight"])
+    texts = {name: pairs[name].to_pylist() for name in _PROVED}
+    prove_pairs(corpus, *texts.values())
     encoder = find_encoder(
         params.teacher.init, revision=params.teacher.revision, weights_sha256=params.teacher.weights_sha256
     )
@@ -33,9 +40,7 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
             f"params.yaml: tokens.maximum_length: {length} is more than the {teacher_tokenizer.model_max_length} tokens "
             f"that {params.teacher.init} reads"
         )
-    training = [
-        text for text, held in zip(pairs["target"].to_pylist(), pairs["held_out"].to_pylist(), strict=True) if not held
-    ]
+    training = [text for text, held in zip(texts["target"], pairs["held_out"].to_pylist(), strict=True) if not held]
     tokenizer = train_vocabulary(
         training,
         size=params.tokens.vocabulary_size,
@@ -45,10 +50,12 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
     folder = out / "tokenizer"
     save_tokenizer(tokenizer, folder, length)
     target_tokenizer = load_tokenizer(folder)
-    source_ids = teacher_tokenizer(pairs["source"].to_pylist(), truncation=True, max_length=length)["input_ids"]
-    target_ids = target_tokenizer(pairs["target"].to_pylist(), truncation=True, max_length=length)["input_ids"]
-    columns = {name: pairs[name] for name in ("id", "content_hash", "source_hash", "held_out")}
-    write_table(out / "tokens.parquet", {**columns, "source_ids": source_ids, "target_ids": target_ids})
+    source_ids = teacher_tokenizer(texts["source"], truncation=True, max_length=length)["input_ids"]
+    target_ids = target_tokenizer(texts["target"], truncation=True, max_length=length)["input_ids"]
+    rows = zip(texts["id"], texts["source_hash"], source_ids, target_ids, strict=True)
+    columns = {name: pairs[name] for name in ("id", "content_hash", "source_hash", "held_out", "weight")}
+    columns |= {"source_ids": source_ids, "target_ids": target_ids, "seal": [token_seal(*row) for row in rows]}
+    write_table(out / FILE, columns)
     unknown = target_tokenizer.unk_token_id
     count = sum(len(row) for row in target_ids)
     report = {

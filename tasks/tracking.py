@@ -7,14 +7,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from kdmodels.provenance import Found
+from kdmodels.redaction import redacted
 from tasks import lineage, places
 from tasks.attempts import Attempts, Patient, unless_there
-from tasks.lineage import Found, recordable
-from tasks.redaction import redacted
+from tasks.lineage import Made, recordable
 from tasks.tracking_settings import PARENT, SWITCH, artifact_location, create_once, database_file, knock, prepare
 
 _FLUSH_ROWS, _FLUSH_SECONDS = 500, 5.0  # metrics that wait together; a call costs SQLite some 45 ms
 _MODEL_TAG = "logged_model"
+_DIGEST = 32  # characters of a hash; MLflow keeps 36
 
 
 class Run(Attempts):
@@ -121,6 +123,26 @@ class Run(Attempts):
 
         self.attempt(action)
 
+    def outside_data(self, found: list[tuple[str, Found]]) -> None:
+        """Record files from outside (use, file) as data sets, each with its address, licence and day of download."""
+
+        def action() -> None:
+            from mlflow.entities import Dataset, DatasetInput, InputTag
+
+            inputs = []
+            for use, file in found:
+                tags = {"mlflow.data.context": use, "sha256": file.sha256, "licence": file.licence or "not stated"}
+                tags |= {
+                    name: value for name, value in (("fetched", file.fetched), ("revision", file.revision)) if value
+                }
+                kind = "local" if file.fetched is None else "http"
+                data = Dataset(lineage.plain(file.name), file.sha256[:_DIGEST], kind, lineage.address(file.where))
+                inputs.append(DatasetInput(data, [InputTag(key, value) for key, value in tags.items()]))
+            self._client.log_inputs(self.id, inputs)
+
+        if found:
+            self.attempt(action)
+
     def external_model(self, name: str, tags: dict[str, str]) -> None:
         """Record a model that is kept elsewhere."""
 
@@ -157,14 +179,14 @@ class Run(Attempts):
         self._client.log_outputs(self.id, [LoggedModelOutput(model, step=0)])
         self.tags({_MODEL_TAG: model})
 
-    def find(self, outputs: dict[str, str]) -> Found | None:
+    def find(self, outputs: dict[str, str]) -> Made | None:
         """Return the newest run that made exactly these outputs (path -> md5)."""
 
-        def action() -> Found | None:
+        def action() -> Made | None:
             experiments = [experiment.experiment_id for experiment in self._client.search_experiments()]
             made = lineage.made(outputs)
             for run in self._client.search_runs(experiments, made, max_results=1, order_by=["start_time DESC"]):
-                return Found(run.info.run_id, run.data.tags.get("mlflow.parentRunId"), run.data.tags.get(_MODEL_TAG))
+                return Made(run.info.run_id, run.data.tags.get("mlflow.parentRunId"), run.data.tags.get(_MODEL_TAG))
             return None
 
         return self.attempt(action) if outputs else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kdmodels.files import folder_sha256, sha256, whole
 from kdmodels.training import Log, Schedule
 from tasks import places
-from tasks.config import Params, Training
+from tasks.sections import Params, Training
 
 if TYPE_CHECKING:
     from tasks.recording import Recorder

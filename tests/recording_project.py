@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tasks import tracking
-from tasks.config import Params, read_yaml
+from tasks.config import read_yaml
 from tasks.recording import recorded
+from tasks.sections import Params
 
 PROJECT = Path(__file__).parent.parent
 OURS = ("MLFLOW_", "DISTILINGUA_", "DVC_STAGE", "DVC_EXP_NAME")

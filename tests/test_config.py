@@ -39,13 +39,31 @@ def test_the_projects_own_params_are_right_and_frozen() -> None:
         ("threads: 1 ", "threads: 0 ", "threads: input should be greater than 0"),
         ("threads: 1 ", "", "threads: the key is missing"),
         ("  held_out: 0.1 ", "  held_out: 0.9 ", "corpus.held_out: input should be less than or equal to 0.5"),
-        ("  first: sample", "  first: opus7", "corpus.first: 'opus7' is not one of: files, sample"),
-        ("  source: sample", "  source: hub", "labelled.source: 'hub' is not one of: files, sample"),
+        ("    source: sample ", "    source: opus7 ", "corpus.first.source: 'opus7' is not one of: debian, files"),
+        ("  source: sample", "  source: hub7", "labelled.source: 'hub7' is not one of: debian, files"),
+        (
+            "  source: sample",
+            "  source: opus",
+            "labelled.source: 'opus' offers no labelled text; those that do: debian",
+        ),
+        ("    options: {}", "    options: {path: x}", "corpus.first.options.path: no such key"),
+        ("  options: {}", "  options: {path: x}", "labelled.options.path: no such key; sample takes: none"),
+        ("second: {source: none", "second: {source: files", "corpus.second.options.paths: the key is missing"),
+        ("    cap: none ", "    cap: 0 ", "corpus.first.cap: input should be greater than 0, given 0"),
+        ("    weight: 1.0 ", "    weight: -1.0 ", "corpus.first.weight: input should be greater than 0"),
+        ("    characters: [1, 2000]", "    characters: [1]", "corpus.cleaning.characters: "),
+        (
+            "    similarity: 0.8",
+            "    similarity: 8",
+            "corpus.cleaning.similarity: input should be less than or equal to 1",
+        ),
+        ("refresh: pinned", "refresh: newest", "sources.refresh: input should be 'pinned' or 'latest'"),
         ("  output_loss: soft_kl", "  output_loss: kl", "student.output_loss: 'kl' is not one of: soft_kl"),
         ("  architecture: transformer", "  architecture: lstm", "student.architecture: 'lstm' is not one of: transf"),
         ("  output_loss: soft_kl", "  output_loss: ../soft_kl", "student.output_loss: "),
         ("  init: transtokenized", "  init: magic", "student.init: input should be 'transtokenized' or 'random'"),
-        ("  folder: data/sample", "  folder: ../elsewhere", "labelled.folder: may not contain '..'"),
+        ("  folder: data/sample", "  folder: ../elsewhere", "sources.folder: may not contain '..' or start with '/'"),
+        ("  folder: data/sample", "  folder: /elsewhere", "sources.folder: may not contain '..' or start with '/'"),
         ("- zh", "- en", "targets: 'en' is the source language"),
         ("- zh", "- de", "targets: a language stands in it twice"),
         ("- zh", "- ../x", "targets.2: a language code such as de, zh-Hant or pt-BR is expected"),
@@ -108,5 +126,5 @@ def test_a_temporary_copy_of_an_experiment_finds_the_projects_home(
 def test_the_stages_are_those_of_dvc_yaml(tmp_path: Path) -> None:
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     assert stage_names(tmp_path) == [
-        "labelled", "corpus", "tokens", "teacher", "soft_labels", "student", "evaluation",
+        "sources", "labelled", "corpus", "tokens", "teacher", "soft_labels", "student", "evaluation",
     ]  # fmt: skip

@@ -16,7 +16,7 @@ import pytest
 from flows import pipeline as flow_module
 from flows.pipeline import PipelineFailedError, pipeline, room
 from kdmodels.errors import BadInputError
-from tasks.config import Params
+from tasks.sections import Params
 from tasks.stage import graph, locked_outputs, stale
 from tests.scratch import Scratch
 

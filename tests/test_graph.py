@@ -16,10 +16,12 @@ from tests.test_rooms import imports
 ROOT = Path(__file__).parent.parent
 STAGES: dict[str, Any] = read_yaml(ROOT / GRAPH_FILE)["stages"]
 # What carries a stage without changing what it makes: reading paths and params, recording, ending with its parent.
-FRAME = {"tasks/__init__.py", "tasks/config.py", "tasks/places.py", "tasks/recording.py"}
+FRAME = {"tasks/__init__.py", "tasks/config.py", "tasks/places.py", "tasks/recording.py", "tasks/sections.py"}
 CHOSEN = {
     "${labelled.source}": "corpora",
-    "${corpus.first}": "corpora",
+    "${corpus.first.source}": "corpora",
+    "${corpus.second.source}": "corpora",
+    "${corpus.third.source}": "corpora",
     "${student.output_loss}": "losses",
     "${student.architecture}": "students",
 }
@@ -41,6 +43,8 @@ def code_deps(stage: str) -> set[str]:
     """Return the code among a stage's deps, with every choice of a file chosen by name."""
     found = set()
     for dep in STAGES[stage]["deps"]:
+        if dep.startswith("kdmodels/") and not dep.endswith(".py"):
+            found |= {path.relative_to(ROOT).as_posix() for path in (ROOT / dep).glob("[!_]*.py")}
         if not dep.endswith(".py"):
             continue
         for key, room in CHOSEN.items():
@@ -65,8 +69,9 @@ def used_params(stage: str) -> set[str]:
     """Return the keys of params.yaml that a stage's code reads: `params.a.b` anywhere in its own file."""
     source = (ROOT / f"tasks/{stage}.py").read_text(encoding="utf-8")
     files = [source]
-    if "from tasks.training import" in source:
-        files.append((ROOT / "tasks/training.py").read_text(encoding="utf-8"))
+    for helper in ("training", "cleaning"):
+        if f"from tasks.{helper} import" in source:
+            files.append((ROOT / f"tasks/{helper}.py").read_text(encoding="utf-8"))
     found = set()
     for text in files:
         for node in ast.walk(ast.parse(text)):
@@ -74,8 +79,15 @@ def used_params(stage: str) -> set[str]:
             while isinstance(inner, ast.Attribute):
                 chain.append(inner.attr)
                 inner = inner.value
-            if chain and isinstance(inner, ast.Name) and inner.id == "params":
+            if isinstance(inner, ast.Name) and inner.id == "self" and chain and chain[-1] == "_params":
+                chain.pop()
+            elif isinstance(inner, ast.Name) and inner.id != "params":
+                continue
+            if chain and isinstance(inner, ast.Name):
                 found.add(".".join(reversed(chain)))
+    if "corpus.slots" in found:
+        found = {key for key in found if not key.startswith("corpus.slots")}
+        found |= {"corpus.first", "corpus.second", "corpus.third"}
     shorter = {key for key in found if any(other.startswith(f"{key}.") for other in found)}
     whole = {match for text in files for match in re.findall(r"params\.(\w+)\b(?!\.)", text)}
     return (found - shorter) | (shorter & whole)
@@ -118,9 +130,9 @@ def test_every_stage_names_its_pool_and_what_it_makes(stage: str) -> None:
 
 
 def test_every_stage_stands_downstream_of_the_one_that_checks_params() -> None:
-    first = STAGES["labelled"]
+    first = STAGES["sources"]
     assert first["params"][:2] == ["source", "targets"], "it runs whenever a language code has changed"
-    assert any("data/labelled" in dep for dep in STAGES["corpus"]["deps"])
+    assert all(any("data/sources" in dep for dep in STAGES[name]["deps"]) for name in ("labelled", "corpus"))
 
 
 def test_metrics_and_plots_are_cached_so_that_a_worker_can_send_them_home() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from kdmodels.redaction import redacted
 from tasks.hashes import dvc_md5
-from tasks.redaction import redacted
 from tests.recording_project import write
 
 

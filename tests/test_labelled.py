@@ -17,7 +17,7 @@ def test_it_writes_splits_labels_and_a_test_set_for_every_language(tmp_path: Pat
     assert pd.read_parquet(out / "valid.parquet")["id"].tolist() == ["3", "4"]
     assert json.loads((out / "labels.json").read_text()) == ["a", "b"]
     assert len(pd.read_parquet(out / "test/de.parquet")) == 2
-    assert pd.read_parquet(out / "test/en.parquet").columns.tolist() == ["id", "label", "text"], "empty, and there"
+    assert pd.read_parquet(out / "test/en.parquet").columns.tolist() == ["id", "label", "text", "group"]
 
 
 def test_the_same_text_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -78,10 +78,52 @@ def test_an_unknown_label_in_a_test_set_is_named(tmp_path: Path) -> None:
         make_labelled(tmp_path, LABELLED, [*TEST, "7\tc\tsiebter"])
 
 
-def test_a_source_test_text_that_is_also_labelled_is_named(tmp_path: Path) -> None:
+def test_a_labelled_text_that_stands_in_the_test_set_is_removed_and_counted(tmp_path: Path) -> None:
     write(tmp_path / "test.en.tsv", ["id\tlabel\ttext", "7\ta\tFIRST text"])
-    with pytest.raises(BadInputError, match=r"test\.en\.tsv:2: the same text is labelled in .*labelled\.en\.tsv:2"):
-        make_labelled(tmp_path, LABELLED)
+    out = make_labelled(tmp_path, [*LABELLED, "8\ttrain\ta\tanother text"])
+    assert pd.read_parquet(out / "train.parquet")["text"].tolist() == ["second text", "another text"]
+    assert json.loads((out / "report.json").read_text())["in_test_set"] == 1
+
+
+def test_or_it_stops_the_stage_which_lists_both_places(tmp_path: Path) -> None:
+    write(tmp_path / "test.en.tsv", ["id\tlabel\ttext", "7\ta\tFIRST text"])
+    with pytest.raises(
+        BadInputError, match=r"1 labelled texts stand in the test set(.|\n)*en\.tsv:2 and .*test\.en\.tsv:2"
+    ):
+        make_labelled(tmp_path, LABELLED, labelled={"leaks": "strict"})
+
+
+def test_labels_are_renamed_merged_and_dropped(tmp_path: Path) -> None:
+    lines = [*LABELLED, "9\ttrain\tc\tninth text", "10\tvalid\td\ttenth text"]
+    out = make_labelled(tmp_path, lines, labelled={"label_map": {"c": "a", "b": "beta", "d": "drop"}}, test=[
+        "id\tlabel\ttext", "5\tc\tfünfter Text", "6\tb\tsechster Text"])  # fmt: skip
+    assert json.loads((out / "labels.json").read_text()) == ["a", "beta"]
+    assert pd.read_parquet(out / "train.parquet")["label"].tolist() == ["a", "beta", "a"]
+    assert pd.read_parquet(out / "test/de.parquet")["label"].tolist() == ["a", "beta"]
+    assert json.loads((out / "report.json").read_text())["dropped_by_label"] == 1
+
+
+def test_a_label_of_the_map_that_no_text_has_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"labelled\.label_map: no text has the label 'z'"):
+        make_labelled(tmp_path, LABELLED, labelled={"label_map": {"z": "a"}})
+
+
+def test_a_test_set_can_be_drawn_by_group_and_no_group_stands_on_two_sides(tmp_path: Path) -> None:
+    lines = [
+        "id\tsplit\tlabel\ttext\tgroup",
+        *(f"{i}\t\t{'ab'[i % 2]}\ttext number {i}\tg{i // 4}" for i in range(200)),
+    ]
+    lines = [line.replace("\t\t", "\t", 1).replace("split\t", "", 1) for line in lines]
+    test = ["id\tlabel\ttext\tgroup", *(f"d{i}\t{'ab'[i % 2]}\tText Nummer {i}\tg{i // 4}" for i in range(200))]
+    out = make_labelled(
+        tmp_path, lines, test, texts={"split_column": None, "group_column": "group"}, labelled={"test_share": 0.3}
+    )
+    frames = {name: pd.read_parquet(out / f"{name}.parquet") for name in ("train", "valid", "test/en", "test/de")}
+    assert all(len(frame) for frame in frames.values())
+    groups = {name: set(frame["group"]) for name, frame in frames.items()}
+    assert groups["test/en"] == groups["test/de"]
+    assert not groups["test/en"] & (groups["train"] | groups["valid"])
+    assert not groups["train"] & groups["valid"]
 
 
 def test_a_repeated_text_with_the_same_label_is_dropped_and_counted(tmp_path: Path) -> None:
@@ -92,12 +134,12 @@ def test_a_repeated_text_with_the_same_label_is_dropped_and_counted(tmp_path: Pa
 
 def test_without_a_split_column_the_split_is_drawn_by_the_text_alone(tmp_path: Path) -> None:
     lines = ["label\ttext", *(f"{'ab'[i % 2]}\ttext number {i}" for i in range(200))]
-    files = {"split_column": "none", "id_column": "none", "valid_share": 0.25}
+    given = {"texts": {"split_column": None, "id_column": None}, "labelled": {"valid_share": 0.25}}
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
         folder.mkdir()
     test = ["label\ttext", "a\tx"]
-    few = pd.read_parquet(make_labelled(folders[0], lines[:101], test, labelled={"files": files}) / "valid.parquet")
-    many = pd.read_parquet(make_labelled(folders[1], lines, test, labelled={"files": files}) / "valid.parquet")
+    few = pd.read_parquet(make_labelled(folders[0], lines[:101], test, **given) / "valid.parquet")
+    many = pd.read_parquet(make_labelled(folders[1], lines, test, **given) / "valid.parquet")
     assert 30 < len(many) < 70
     assert set(few["text"]) <= set(many["text"]), "a text stays on its side when others join"

@@ -28,22 +28,22 @@ def test_soft_kl_by_hand_at_temperature_two() -> None:
     assert expected == pytest.approx(0.770979, abs=1e-6)
 
 
-def test_soft_kl_is_the_mean_over_the_batch() -> None:
+def test_soft_kl_gives_each_row_its_own() -> None:
     student = torch.tensor([[math.log(3.0), 0.0], [1.0, 1.0]])
     teacher = torch.zeros(2, 2)
     alone = soft_kl(student[:1], teacher[:1], temperature=1.0)
-    assert soft_kl(student, teacher, temperature=1.0).item() == pytest.approx(alone.item() / 2, rel=1e-6)
+    assert soft_kl(student, teacher, temperature=1.0).tolist() == pytest.approx([alone.item(), 0.0], rel=1e-6)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 def test_soft_kl_is_zero_where_student_equals_teacher_up_to_a_constant(temperature: float) -> None:
     teacher = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
-    assert soft_kl(teacher + 3.0, teacher, temperature=temperature).item() == pytest.approx(0.0, abs=1e-5)
+    assert soft_kl(teacher + 3.0, teacher, temperature=temperature).tolist() == pytest.approx([0.0] * 5, abs=1e-5)
 
 
 def test_soft_kl_is_finite_at_extreme_logits() -> None:
     student = torch.tensor([[1e4, -1e4, 0.0]], requires_grad=True)
-    loss = soft_kl(student, torch.tensor([[-1e4, 1e4, 0.0]]), temperature=1.0)
+    loss = soft_kl(student, torch.tensor([[-1e4, 1e4, 0.0]]), temperature=1.0).mean()
     loss.backward()
     assert torch.isfinite(loss)
     assert student.grad is not None
@@ -63,4 +63,7 @@ def test_every_loss_file_has_a_function_of_its_name_that_says_its_shapes_and_sou
     text = inspect.getdoc(function) or ""
     assert list(inspect.signature(function).parameters)[:2] == ["student_BC", "teacher_BC"]
     assert "[batch, classes]" in text
+    random = torch.Generator().manual_seed(0)
+    rows = function(torch.randn(3, 4, generator=random), torch.randn(3, 4, generator=random), temperature=2.0)
+    assert rows.shape == (3,), "a loss a row, which the weights of the pairs apply to"
     assert "arXiv" in text

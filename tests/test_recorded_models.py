@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from kdmodels.errors import BadInputError
-from tasks.config import Params
 from tasks.hashes import dvc_md5
 from tasks.recording import recorded, ui_command
+from tasks.sections import Params
 from tests.recording_project import client_of, make, runs, tiny_student, write
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from kdmodels.errors import BadInputError
 from tasks import tracking
-from tasks.config import Params
 from tasks.hashes import dvc_md5
 from tasks.recording import recorded, recorded_flow
+from tasks.sections import Params
 from tests.recording_project import make, runs, write
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tasks import places
-from tasks.config import Params
 from tasks.recording import Recorder, recorded, recorded_flow
+from tasks.sections import Params
 from tests.recording_project import PROJECT, client_of, make, runs, write
 
 
@@ -95,7 +95,8 @@ def test_switched_off_it_touches_nothing(project: Path, params: Params, monkeypa
 STAGE = """
 import sys
 from pathlib import Path
-from tasks.config import Params, read_yaml
+from tasks.config import read_yaml
+from tasks.sections import Params
 from tasks.recording import recorded
 params = Params.model_validate(read_yaml(Path(sys.argv[1])))
 out = Path("data/student") / sys.argv[2]

@@ -15,14 +15,14 @@ import pytest
 
 from tests.tiny_project import TinyProject, make
 
-SEVEN = ["labelled", "corpus@de", "tokens@de", "teacher", "soft_labels@de", "student@de", "evaluation@de"]
+EIGHT = ["sources", "labelled", "corpus@de", "tokens@de", "teacher", "soft_labels@de", "student@de", "evaluation@de"]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
     """Run the whole pipeline once."""
     project = make(tmp_path_factory.mktemp("made"))
-    assert sorted(project.repro()) == sorted(SEVEN)
+    assert sorted(project.repro()) == sorted(EIGHT)
     project.commit("made")
     return project
 
@@ -108,11 +108,11 @@ def test_a_new_language_runs_its_own_stages(copy: TinyProject) -> None:
     before = copy.outputs()
     copy.set(targets=["de", "es"])
     ran = copy.repro()
-    assert set(ran) == {"labelled", *(f"{name}@es" for name in
+    assert set(ran) == {"sources", "labelled", *(f"{name}@es" for name in
                                       ("corpus", "tokens", "soft_labels", "student", "evaluation"))}  # fmt: skip
     after = copy.outputs()
     changed = {path for path in before if before[path] != after[path]}
-    assert changed == {"data/labelled/test", "data/labelled/report.json"}, "labelled adds the new test set, no more"
+    assert changed == {"data/sources", "data/labelled/test", "data/labelled/report.json"}, "they add the new language"
 
 
 def test_the_second_language_over_the_same_english_costs_no_teacher_pass(copy: TinyProject) -> None:
@@ -161,12 +161,13 @@ def test_a_damaged_cache_shard_is_refused_with_its_name(copy: TinyProject) -> No
         ({"targets": ["de", "a;touch spoiled"]}, "a language code such as de"),
         ({"targets": ["../x"]}, "a language code such as de"),
         ({"student": {"output_loss": "softkl"}}, "student.output_loss: 'softkl' is not one of: soft_kl"),
-        ({"corpus": {"first": "opus7"}}, "corpus.first: 'opus7' is not one of: files, sample"),
+        ({"labelled": {"source": "opus7"}}, "labelled.source: 'opus7' is not one of: debian, files"),
     ],
 )
 def test_bad_params_stop_before_anything_runs(copy: TinyProject, change: dict[str, object], message: str) -> None:
     copy.set(**change)
-    ended = copy.run(sys.executable, "-m", "tasks", "labelled", "out=data/labelled", check=False)
+    words = ["sources", "lock=corpora.lock", "out=data/sources"]
+    ended = copy.run(sys.executable, "-m", "tasks", *words, check=False)
     assert ended.returncode == 2
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -177,8 +178,8 @@ def test_bad_params_stop_before_anything_runs(copy: TinyProject, change: dict[st
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["studend", "out=x"], "no stage 'studend'; those of dvc.yaml are: labelled, corpus"),
-        (["labelled"], "labelled takes out; given: nothing"),
+        (["studend", "out=x"], "no stage 'studend'; those of dvc.yaml are: sources, labelled, corpus"),
+        (["labelled"], "labelled takes sources, out; given: nothing"),
         (["labelled", "out"], "key=path is expected"),
         (["tokens", "corpus=nowhere", "out=x"], "corpus=nowhere: no such file or folder"),
     ],

@@ -33,7 +33,8 @@ def run(
     teacher = random.normal(size=(ROWS + 8, 3)).astype(np.float32) * 2
     numbers = {**SCHEDULE.__dict__, "seed": seed}
     model, history = distil(
-        model, token_ids=ids[:ROWS], teacher_NC=teacher[:ROWS], held_out_ids=ids[ROWS:],
+        model, token_ids=ids[:ROWS], teacher_NC=teacher[:ROWS],
+        weight_N=np.ones(ROWS, dtype=np.float32), held_out_ids=ids[ROWS:],
         held_out_teacher_MC=teacher[ROWS:], output_loss=loss, temperature=2.0, padding=0,
         schedule=Schedule(**numbers), checkpoints=checkpoints, log=lambda values, step: None,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 
 def soft_kl(student_BC: torch.Tensor, teacher_BC: torch.Tensor, *, temperature: float) -> torch.Tensor:
-    """Return T^2 * mean over the batch of KL(softmax(teacher / T) || softmax(student / T)).
+    """Return T^2 * KL(softmax(teacher / T) || softmax(student / T)) of each row.
 
     Gradients through a softmax at temperature T shrink with 1 / T^2; the factor undoes that, so that the weight of
     this loss means the same at every temperature (Hinton, Vinyals & Dean 2015, arXiv 1503.02531, section 2).
@@ -17,8 +17,8 @@ def soft_kl(student_BC: torch.Tensor, teacher_BC: torch.Tensor, *, temperature: 
         temperature: above 0; the higher, the more the small probabilities count
 
     Returns:
-        a scalar
+        [batch], in nats
     """
     student = functional.log_softmax(student_BC / temperature, dim=-1)
     teacher = functional.log_softmax(teacher_BC / temperature, dim=-1)
-    return functional.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
+    return functional.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=-1) * temperature**2

@@ -1,0 +1,30 @@
+"""The tokenized pairs, read back and proved."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdmodels.ledger import prove_tokens
+from kdmodels.tables import read_table
+
+FILE = "tokens.parquet"
+_PROVED = ("id", "source_hash", "source_ids", "target_ids", "seal")
+
+
+def read_tokens(folder: Path) -> dict[str, Any]:
+    """Read the columns of tokenized pairs, after proof that no pair has come apart.
+
+    Returns:
+        id, source_hash, source_ids and target_ids as lists; held_out [pairs] and weight [pairs] as arrays
+
+    Raises:
+        DamagedError: with the row that came apart, or where the file is not readable.
+    """
+    table = read_table(folder / FILE, [*_PROVED, "held_out", "weight"])
+    columns: dict[str, Any] = {name: table[name].to_pylist() for name in _PROVED}
+    prove_tokens(folder / FILE, *columns.values())
+    return columns | {
+        "held_out": table["held_out"].to_numpy(),
+        "weight": table["weight"].to_numpy().astype(np.float32),
+    }

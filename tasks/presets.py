@@ -1,0 +1,89 @@
+"""Presets: overlays of params.yaml for known corpora."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from kdmodels.errors import BadInputError
+from kdmodels.files import whole
+from tasks.config import PARAMS_FILE, load_params, overlaid
+
+FOLDER = "presets"
+BASE = "sample"  # every preset is laid over it, so that nothing of an earlier one stays
+LINK = Path("data/external")
+
+
+def preset_names(root: Path) -> list[str]:
+    """Return the names of the presets: the files of the folder `presets`."""
+    return sorted(path.stem for path in (root / FOLDER).glob("*.yaml"))
+
+
+def use(root: Path, name: str, *, data: Path | None, force: bool) -> None:
+    """Write a preset into params.yaml.
+
+    Args:
+        root: the project.
+        data: a folder that `data/external` becomes a link to; none: the link stays as it is.
+        force: overwrite edits of params.yaml that are not saved anywhere.
+
+    Raises:
+        BadInputError: where there is no such preset, or params.yaml has edits that would be lost, or the preset reads
+            `data/external` and there is none. Nothing is changed then.
+    """
+    allowed = preset_names(root)
+    if name not in allowed:
+        raise BadInputError(f"no preset {name!r}; those in {root / FOLDER} are: {', '.join(allowed)}")
+    path = root / PARAMS_FILE
+    present = path.read_text(encoding="utf-8")
+    if not force and not _saved(root, present):
+        raise BadInputError(
+            f"{path} has edits that are not committed, and a preset would overwrite them. Commit them (git commit "
+            f"{PARAMS_FILE}), take them back (git checkout {PARAMS_FILE}), or give --force to lose them"
+        )
+    if data is not None:
+        _check_link(root, data)
+    text = overlaid(present, _overlays(root, name))
+    if f"folder: {LINK}" in text and data is None and not (root / LINK).exists():
+        raise BadInputError(f"the preset {name!r} reads {LINK}, which is not there: give its data's folder with --data")
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    try:
+        load_params(root)
+    except BadInputError:
+        path.write_text(present, encoding="utf-8")
+        raise
+    if data is not None:
+        _link(root, data)
+
+
+def _overlays(root: Path, name: str) -> list[Path]:
+    names = [BASE] if name == BASE else [BASE, name]
+    return [root / FOLDER / f"{one}.yaml" for one in names]
+
+
+def _saved(root: Path, present: str) -> bool:
+    """Say whether nothing is lost with params.yaml: it is the committed one, or that with a preset over it."""
+    command = ["git", "show", f"HEAD:./{PARAMS_FILE}"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, encoding="utf-8", check=False)
+    if done.returncode:
+        return False
+    committed = done.stdout
+    return present == committed or any(
+        present == overlaid(committed, _overlays(root, name)) for name in preset_names(root)
+    )
+
+
+def _check_link(root: Path, data: Path) -> None:
+    link = root / LINK
+    if not data.is_dir():
+        raise BadInputError(f"--data {data}: no such folder")
+    if link.exists() and not link.is_symlink():
+        raise BadInputError(f"{link} is no link but a folder of its own; move it away first, or leave out --data")
+
+
+def _link(root: Path, data: Path) -> None:
+    link = root / LINK
+    link.parent.mkdir(parents=True, exist_ok=True)
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.symlink_to(data.absolute(), target_is_directory=True)
+    temporary.replace(link)

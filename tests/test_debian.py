@@ -1,0 +1,204 @@
+"""Debian's descriptions become pairs and labelled texts: joined by md5, each text once, groups kept together."""
+
+import lzma
+import os
+from pathlib import Path
+
+import pytest
+
+from kdmodels.corpora import debian
+from kdmodels.errors import BadInputError
+from kdmodels.limits import Limits
+from kdmodels.provenance import Found
+
+LIMITS = Limits(10**9, 200.0, 2, 5.0)
+OPTIONS = {"index": "mirror", "suite": "stable", "component": "main", "architecture": "amd64"}
+PACKAGES = """\
+Package: foo
+Source: foosource (1.2)
+Section: games
+Description-md5: 1
+
+Package: foo-dev
+Source: foosource
+Section: libdevel
+Description-md5: 1
+
+Package: bar
+Section: contrib/net
+Description-md5: 2
+
+Package: baz
+Section: net
+Description-md5: 3
+"""
+ENGLISH = """\
+Package: foo
+Description-md5: 1
+Description-en: a game of foo
+ It is played
+ by two.
+ .
+ A second paragraph.
+ .
+  * a list
+ * another item
+ that goes on
+
+Package: foo-dev
+Description-md5: 1
+Description-en: a game of foo
+ It is played
+ by two.
+
+Package: bar
+Description-md5: 2
+Description-en: talks to the net.
+ First.
+ .
+ Second.
+
+Package: baz
+Description-md5: 3
+Description-en: lonely
+"""
+ITALIAN = """\
+Package: foo
+Description-md5: 1
+Description-it: un gioco di foo
+ Si gioca
+ in due.
+ .
+ Un secondo paragrafo.
+
+Package: bar
+Description-md5: 2
+Description-it: parla con la rete
+ Primo.
+
+Package: baz
+Description-md5: outdated
+Description-it: solo
+"""
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    """A mirror's folder of three packages and a half."""
+    base = tmp_path / "mirror/dists/stable/main"
+    for name, text in (("binary-amd64/Packages", PACKAGES), ("i18n/Translation-en", ENGLISH)):
+        (base / name).parent.mkdir(parents=True)
+        (base / f"{name}.xz").write_bytes(lzma.compress(text.encode()))
+    (base / "i18n/Translation-it").write_text(ITALIAN)
+    return tmp_path
+
+
+def found(folder: Path, kind: str) -> list[Found]:
+    if kind == "pairs":
+        wanted = debian.pair_files(folder=folder, source="en", target="it", **OPTIONS)
+    else:
+        wanted = debian.labelled_files(folder=folder, language=kind, **OPTIONS)
+    return [Found(Path(one.where), one.where, one.name, "", 0, one.licence, None, None) for one in wanted]
+
+
+def test_pairs_are_joined_by_package_and_md5_and_shared_texts_come_once(mirror: Path) -> None:
+    pairs = {one.id: one for one in debian.read_pairs(found(mirror, "pairs"), source="en", target="it", **OPTIONS)}
+    assert set(pairs) == {"foo", "foo:2", "bar"}, "baz is a translation of another text, foo-dev repeats foo"
+    assert pairs["foo"].source == "a game of foo. It is played by two."
+    assert pairs["foo"].target == "un gioco di foo. Si gioca in due."
+    assert (pairs["foo:2"].source, pairs["foo:2"].target) == ("A second paragraph.", "Un secondo paragrafo.")
+    assert pairs["bar"].source == "talks to the net. First.", "of unequal paragraphs only the first"
+    assert {one.group for one in pairs.values()} == {"foosource", "bar"}
+
+
+def test_labelled_texts_have_the_section_and_the_source_package(mirror: Path) -> None:
+    texts = [one for _, one in debian.read_labelled(found(mirror, "en"), language="en", **OPTIONS)]
+    assert [(one.id, one.label, one.group) for one in texts] == [
+        ("bar", "net", "bar"), ("baz", "net", "baz"), ("foo", "games", "foosource"),
+    ]  # fmt: skip
+    assert [one.text for _, one in debian.read_test(found(mirror, "it"), language="it", **OPTIONS)] == [
+        "parla con la rete. Primo.", "un gioco di foo. Si gioca in due.",
+    ]  # fmt: skip
+
+
+def test_a_missing_index_is_named(mirror: Path) -> None:
+    with pytest.raises(BadInputError, match=r"Translation-pt_BR: no such file, nor with \.xz or \.gz"):
+        debian.labelled_files(folder=mirror, language="pt-BR", **OPTIONS)
+
+
+@pytest.mark.parametrize("index", ["/mirror", "../mirror"])
+def test_a_folder_outside_is_refused(mirror: Path, index: str) -> None:
+    with pytest.raises(BadInputError, match="apt, an address, or a folder below"):
+        debian.labelled_files(folder=mirror, language="en", **{**OPTIONS, "index": index})
+
+
+def test_what_is_no_index_is_named(mirror: Path) -> None:
+    path = mirror / "mirror/dists/stable/main/i18n/Translation-it"
+    path.write_text("no field here\n")
+    with pytest.raises(BadInputError, match=r"Translation-it:1: 'Field: value' is expected, found 'no field here'"):
+        list(debian.read_labelled(found(mirror, "it"), language="it", **OPTIONS))
+    path.write_text(ENGLISH)
+    with pytest.raises(BadInputError, match="holds no Description-it"):
+        list(debian.read_labelled(found(mirror, "it"), language="it", **OPTIONS))
+
+
+def test_an_address_is_that_of_the_mirrors_layout(tmp_path: Path) -> None:
+    options = {**OPTIONS, "index": "https://mirror.example.org/debian/"}
+    wanted = debian.pair_files(folder=tmp_path, source="en", target="zh-Hant", **options)
+    assert [one.where for one in wanted] == [
+        "https://mirror.example.org/debian/dists/stable/main/binary-amd64/Packages.xz",
+        "https://mirror.example.org/debian/dists/stable/main/i18n/Translation-en.xz",
+        "https://mirror.example.org/debian/dists/stable/main/i18n/Translation-zh_TW.xz",
+    ]
+
+
+FAKE_APT = """#!/bin/sh
+for word in "$@"; do case "$word" in --config-file=*) conf="${word#--config-file=}";; esac; done
+lists=$(sed -n 's/^Dir::State::Lists "\\(.*\\)";$/\\1/p' "$conf")
+cp "$conf" "$lists/../seen.conf"
+printf 'Date: Sat, 11 Jul 2026 10:16:37 UTC\\n' > "$lists/mirror_dists_stable_InRelease"
+printf 'Package: foo\\nSection: net\\nDescription-md5: 1\\n\\n' > "$lists/mirror_dists_stable_main_binary-amd64_Packages"
+printf 'Package: x\\n' > "$lists/mirror_dists_stable-security_main_binary-amd64_Packages"
+printf 'Package: foo\\nDescription-md5: 1\\nDescription-it: testo\\n' > "$lists/mirror_dists_stable_main_i18n_Translation-it"
+"""
+
+
+def fake_apt(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    program = folder / "bin/apt-get"
+    program.parent.mkdir()
+    program.write_text(script)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    monkeypatch.setenv("DISTILINGUA_CACHE", str(folder / "cache"))
+
+
+def test_apt_is_run_with_a_state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_apt(tmp_path, monkeypatch, FAKE_APT)
+    revision = debian.fetch("apt:Translation-it", tmp_path / "out.txt", limits=LIMITS)
+    assert revision == "stable Sat, 11 Jul 2026 10:16:37 UTC"
+    assert (tmp_path / "out.txt").read_text() == "Package: foo\nDescription-md5: 1\nDescription-it: testo\n\n"
+    seen = (tmp_path / "cache/apt/seen.conf").read_text()
+    assert '#clear Acquire::Languages;\nAcquire::Languages { "it"; };' in seen
+    assert f'Dir::State::Lists "{tmp_path / "cache/apt/lists"}";' in seen
+    debian.fetch("apt:Packages", tmp_path / "packages.txt", limits=LIMITS)
+    assert (tmp_path / "packages.txt").read_text().count("Package:") == 1, "not the list of security updates"
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("#!/bin/sh\necho 'E: no network' >&2\nexit 100\n", "apt-get update failed: E: no network. Is there a network"),
+        (FAKE_APT.replace("Translation-it", "Translation-de"), "apt found no such index .* Languages it has had: de"),
+    ],
+)
+def test_what_apt_cannot_do_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str) -> None:
+    fake_apt(tmp_path, monkeypatch, script)
+    with pytest.raises(BadInputError, match=message):
+        debian.fetch("apt:Translation-it", tmp_path / "out.txt", limits=LIMITS)
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_system_without_apt_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BadInputError, match=r"has no apt-get\. Set it to the address or the folder of a Debian mirror"):
+        debian.fetch("apt:Packages", tmp_path / "out.txt", limits=LIMITS)
