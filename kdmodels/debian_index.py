@@ -1,5 +1,6 @@
 """Debian's index files: what a package is, and its description in many languages."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,9 @@ from kdmodels.archives import entry
 from kdmodels.errors import BadInputError
 from kdmodels.text_files import read_lines
 
-_BULLETS = ("*", "-", "+", "•")
+_BULLETS = ("* ", "- ", "+ ", "• ")  # with a space: "*nix" and "-dev" begin wrapped lines of text
+_HASH = re.compile(r" ([0-9a-f]{64}) +\d+ (\S+)")
+_TRANSLATION = re.compile(r"/i18n/Translation-([^./]+)(\.\w+)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,39 @@ class Description:
         """Return the short line and the first paragraph as one text."""
         short = self.short if self.short.endswith((".", "!", "?", "。")) else f"{self.short}."
         return " ".join([short, *self.paragraphs[:1]])
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a suite consists of: its date, as it is written there, and the sha256 of each index by its path below it."""
+
+    date: str
+    indexes: dict[str, str]
+
+    @property
+    def languages(self) -> set[str]:
+        """Return the codes of the languages with translated descriptions."""
+        return {match[1] for path in self.indexes if (match := _TRANSLATION.search(path))}
+
+
+def read_release(path: Path, shown: str) -> Release:
+    """Read a Release or InRelease file; its signature is not checked.
+
+    Args:
+        shown: how messages name it
+
+    Raises:
+        BadInputError: where it is no such file.
+    """
+    date, indexes = "", dict[str, str]()
+    for _, line in read_lines(path):
+        if match := _HASH.fullmatch(line):
+            indexes[match[2]] = match[1]
+        elif line.startswith("Date:"):
+            date = line.removeprefix("Date:").strip()
+    if not date or not indexes:
+        raise BadInputError(f"{shown}: holds no date or no sha256 of an index; is it the Release file of a suite?")
+    return Release(date, indexes)
 
 
 def read_packages(path: Path) -> dict[str, Package]:

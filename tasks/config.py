@@ -96,8 +96,21 @@ def _lay_over(values: Any, changes: dict[str, Any], overlay: Path, above: tuple[
             raise BadInputError(f"{overlay}: {'.'.join(place)}: no such key in {PARAMS_FILE}")
         if isinstance(change, dict) and key not in _FREE:
             _lay_over(values[key], change, overlay, place)
-        else:
+        elif isinstance(change, list) and isinstance(values[key], list):
+            _replace_items(values[key], change)
+        elif values[key] != change:
             values[key] = change
+
+
+def _replace_items(values: Any, items: list[Any]) -> None:
+    """Replace the items of a list in its place, so that its style and what is written behind it stay."""
+    if values == items:
+        return
+    behind = values.ca.items.pop(len(values) - 1, None)
+    del values[:]
+    values.extend(items)
+    if behind is not None:
+        values.ca.items[len(items) - 1] = behind
 
 
 def _explain(path: Path, item: Any) -> str:

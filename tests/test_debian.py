@@ -1,15 +1,20 @@
 """Debian's descriptions become pairs and labelled texts: joined by md5, each text once, groups kept together."""
 
+import bz2
 import lzma
 import os
+from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from kdmodels.corpora import debian
-from kdmodels.errors import BadInputError
+from kdmodels.debian_index import read_descriptions
+from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.limits import Limits
 from kdmodels.provenance import Found
+from tests.web import Web, served
 
 LIMITS = Limits(10**9, 200.0, 2, 5.0)
 OPTIONS = {"index": "mirror", "suite": "stable", "component": "main", "architecture": "amd64"}
@@ -146,21 +151,82 @@ def test_an_address_is_that_of_the_mirrors_layout(tmp_path: Path) -> None:
     options = {**OPTIONS, "index": "https://mirror.example.org/debian/"}
     wanted = debian.pair_files(folder=tmp_path, source="en", target="zh-Hant", **options)
     assert [one.where for one in wanted] == [
-        "https://mirror.example.org/debian/dists/stable/main/binary-amd64/Packages.xz",
-        "https://mirror.example.org/debian/dists/stable/main/i18n/Translation-en.xz",
-        "https://mirror.example.org/debian/dists/stable/main/i18n/Translation-zh_TW.xz",
+        "https://mirror.example.org/debian/dists/stable/main/binary-amd64/Packages",
+        "https://mirror.example.org/debian/dists/stable/main/i18n/Translation-en",
+        "https://mirror.example.org/debian/dists/stable/main/i18n/Translation-zh_TW",
     ]
+
+
+def test_a_line_of_text_may_begin_with_a_star(tmp_path: Path) -> None:
+    path = tmp_path / "Translation-en"
+    lines = ["short", " for DOS and", " *nix, with", " -x too:", " .", " Lists:", " * one", "   two", " + three"]
+    path.write_text("Package: a\nDescription-md5: 1\nDescription-en: " + "\n".join(lines) + "\n")
+    assert read_descriptions(path, "en")["a", "1"].paragraphs == ("for DOS and *nix, with -x too:", "Lists:")
+
+
+def test_a_packing_that_is_not_read_is_named(mirror: Path) -> None:
+    (mirror / "mirror/dists/stable/main/i18n/Translation-de.bz2").write_bytes(b"")
+    with pytest.raises(BadInputError, match=r"Translation-de: no such file, .*; unpack Translation-de\.bz2: bunzip2"):
+        debian.labelled_files(folder=mirror, language="de", **OPTIONS)
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with served() as one:
+        yield one
+
+
+def publish(web: Web, body: bytes, *, claimed: bytes | None = None, name: str = "Translation-it.bz2") -> str:
+    """Let a mirror hold one index, with its Release file; return the index's address, without its packing."""
+    digest = sha256(body if claimed is None else claimed).hexdigest()
+    release = f"Suite: stable\nDate: Sat, 11 Jul 2026 10:16:37 UTC\nSHA256:\n {digest}  {len(body)} main/i18n/{name}\n"
+    web.put("/debian/dists/stable/Release", release.encode())
+    return web.put(f"/debian/dists/stable/main/i18n/{name}", body).rpartition(".")[0]
+
+
+def test_a_mirror_gives_an_index_in_the_packing_it_has(tmp_path: Path, web: Web) -> None:
+    where = publish(web, bz2.compress(ITALIAN.encode()))
+    revision = debian.fetch(where, tmp_path / "Translation-it.txt", limits=LIMITS)
+    assert revision == "stable Sat, 11 Jul 2026 10:16:37 UTC"
+    assert (tmp_path / "Translation-it.txt").read_text() == ITALIAN
+    assert [path.name for path in tmp_path.iterdir()] == ["Translation-it.txt"]
+
+
+def test_what_a_mirror_cannot_give_is_said(tmp_path: Path, web: Web) -> None:
+    body = bz2.compress(ITALIAN.encode())
+    where = publish(web, body, claimed=b"another")
+    with pytest.raises(DamagedError, match=r"Translation-it\.bz2: expected sha256 .*, as its Release file says, found"):
+        debian.fetch(where, tmp_path / "out.txt", limits=LIMITS)
+    with pytest.raises(BadInputError, match=r"Translation-de: its Release file names no such index\. .* in it$"):
+        debian.fetch(where.replace("-it", "-de"), tmp_path / "out.txt", limits=LIMITS)
+    publish(web, bz2.compress(bytes(20_000_000)))
+    with pytest.raises(BadInputError, match=r"Translation-it\.bz2: unpacks to more than 10,000,000 bytes"):
+        debian.fetch(where, tmp_path / "out.txt", limits=LIMITS)
+    publish(web, body[:-20])
+    with pytest.raises(DamagedError, match=r"Translation-it\.bz2: truncated or damaged"):
+        debian.fetch(where, tmp_path / "out.txt", limits=LIMITS)
+    web.put("/debian/dists/stable/Release", b"Origin: nobody\n")
+    with pytest.raises(BadInputError, match="stable/Release: holds no date or no sha256 of an index"):
+        debian.fetch(where, tmp_path / "out.txt", limits=LIMITS)
+    assert not list(tmp_path.iterdir())
 
 
 FAKE_APT = """#!/bin/sh
 for word in "$@"; do case "$word" in --config-file=*) conf="${word#--config-file=}";; esac; done
 lists=$(sed -n 's/^Dir::State::Lists "\\(.*\\)";$/\\1/p' "$conf")
 cp "$conf" "$lists/../seen.conf"
-printf 'Date: Sat, 11 Jul 2026 10:16:37 UTC\\n' > "$lists/mirror_dists_stable_InRelease"
-printf 'Package: foo\\nSection: net\\nDescription-md5: 1\\n\\n' > "$lists/mirror_dists_stable_main_binary-amd64_Packages"
-printf 'Package: x\\n' > "$lists/mirror_dists_stable-security_main_binary-amd64_Packages"
-printf 'Package: foo\\nDescription-md5: 1\\nDescription-it: testo\\n' > "$lists/mirror_dists_stable_main_i18n_Translation-it"
+{
+  printf 'Date: Sat, 11 Jul 2026 10:16:37 UTC\\nSHA256:\\n'
+  printf ' %064d 9 main/i18n/Translation-%s.bz2\\n' 0 de 0 en 0 it
+} > "$lists/mirror_dists_stable_InRelease"
+cd "$lists"
+printf 'Package: foo\\nSection: net\\nDescription-md5: 1\\n\\n' > mirror_dists_stable_main_binary-amd64_Packages
+printf 'Package: x\\n' > mirror_dists_stable-security_main_binary-amd64_Packages
+printf 'Package: y\\n' > vendor_dists_nodistro_main_binary-amd64_Packages
+printf 'Package: foo\\n' > mirror_dists_stable_main_i18n_Translation-en
+printf 'Package: foo\\nDescription-md5: 1\\nDescription-it: testo\\n' > mirror_dists_stable_main_i18n_Translation-it
 """
+LOST = "printf 'W: Failed to fetch http://%s/dists/stable/InRelease  Could not resolve\\n' "
 
 
 def fake_apt(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -173,23 +239,28 @@ def fake_apt(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None
 
 
 def test_apt_is_run_with_a_state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_apt(tmp_path, monkeypatch, FAKE_APT)
+    fake_apt(tmp_path, monkeypatch, f"{FAKE_APT}{LOST} vendor >&2\n")
     revision = debian.fetch("apt:Translation-it", tmp_path / "out.txt", limits=LIMITS)
-    assert revision == "stable Sat, 11 Jul 2026 10:16:37 UTC"
+    assert revision == "stable Sat, 11 Jul 2026 10:16:37 UTC", "the vendor's source is not needed"
     assert (tmp_path / "out.txt").read_text() == "Package: foo\nDescription-md5: 1\nDescription-it: testo\n\n"
     seen = (tmp_path / "cache/apt/seen.conf").read_text()
-    assert '#clear Acquire::Languages;\nAcquire::Languages { "it"; };' in seen
+    assert '#clear Acquire::Languages;\nAcquire::Languages { "en"; "it"; };' in seen
     assert f'Dir::State::Lists "{tmp_path / "cache/apt/lists"}";' in seen
     debian.fetch("apt:Packages", tmp_path / "packages.txt", limits=LIMITS)
-    assert (tmp_path / "packages.txt").read_text().count("Package:") == 1, "not the list of security updates"
+    packages = (tmp_path / "packages.txt").read_text()
+    assert packages.startswith("Package: foo\n"), "not the lists of security updates and of the vendor"
+    assert packages.count("Package:") == 1
 
 
 @pytest.mark.parametrize(
     ("script", "message"),
     [
         ("#!/bin/sh\necho 'E: no network' >&2\nexit 100\n", "apt-get update failed: E: no network. Is there a network"),
-        (FAKE_APT.replace("Translation-it", "Translation-de"), "apt found no such index .* Languages it has had: de"),
+        (f"#!/bin/sh\n{LOST} mirror >&2\n", "no such index .* It said: http://mirror/.*Could not resolve.* network"),
+        (f"{FAKE_APT}{LOST} mirror >&2\n", "apt-get update could not get it: http://mirror/.*Could not resolve"),
+        (FAKE_APT.replace("i18n_Translation-it", "i18n_Translation-de"), "no such index .*descriptions in de, en, it"),
     ],
+    ids=["failed", "nothing there", "old lists left", "no such language"],
 )
 def test_what_apt_cannot_do_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str) -> None:
     fake_apt(tmp_path, monkeypatch, script)

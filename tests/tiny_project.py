@@ -19,6 +19,7 @@ TINY: dict[str, Any] = {
     "soft_labels": {"batch_rows": 8, "shard_rows": 16},
     "student": {"layers": [0, 2], "epochs": 2, "batch_size": 8},
     "evaluation": {"resamples": 100, "speed_repeats": 1},
+    "corpus": {"cleaning": {"language": "none"}},  # its models take seconds to load, and have tests of their own
 }
 
 
@@ -53,10 +54,7 @@ class TinyProject:
         path = self.root / "params.yaml"
         values = yaml.load(path.read_text(encoding="utf-8"))
         for name, change in sections.items():
-            if isinstance(change, dict):
-                values[name].update(change)
-            else:
-                values[name] = change
+            _change(values, name, change)
         with path.open("w", encoding="utf-8") as file:
             yaml.dump(values, file)
 
@@ -95,6 +93,14 @@ class TinyProject:
             for out in stage["outs"]
             if not out["path"].endswith("speed.json")
         }
+
+
+def _change(values: Any, name: str, change: Any) -> None:
+    if isinstance(change, dict):
+        for key, value in change.items():
+            _change(values[name], key, value)
+    else:
+        values[name] = change
 
 
 def make(root: Path) -> TinyProject:

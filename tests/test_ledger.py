@@ -1,0 +1,132 @@
+"""One line swapped behind a stage, and the next one stops with the stage and the row."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from kdmodels.errors import DamagedError
+from kdmodels.files import read_json, sha256, write_json
+from kdmodels.label_store import SoftLabels, read_labels, write_labels
+from kdmodels.ledger import pair_seal, prove_pairs, token_seal
+from kdmodels.pairs import pair_hash, text_hash
+from kdmodels.tables import TableWriter, read_table, write_table
+from kdmodels.token_table import FILE, read_tokens
+from tests.test_label_store import IDENTITY
+
+ROWS = 6
+
+
+def pairs() -> dict[str, list[str]]:
+    texts = [(f"p{i}", f"source {i}", f"Ziel {i}") for i in range(ROWS)]
+    return {
+        "id": [row[0] for row in texts],
+        "content_hash": [pair_hash(*row[1:]) for row in texts],
+        "source_hash": [text_hash(row[1]) for row in texts],
+        "source": [row[1] for row in texts],
+        "target": [row[2] for row in texts],
+        "seal": [pair_seal(*row) for row in texts],
+    }
+
+
+def swap(column: list[Any], row: int) -> None:
+    column[row], column[row + 1] = column[row + 1], column[row]
+
+
+def test_pairs_that_are_whole_pass() -> None:
+    prove_pairs(Path("pairs.parquet"), *pairs().values())
+
+
+@pytest.mark.parametrize("column", ["id", "content_hash", "source_hash", "source", "target", "seal"])
+def test_a_line_swapped_behind_corpus_is_found_with_its_row(column: str) -> None:
+    columns = pairs()
+    swap(columns[column], 2)
+    with pytest.raises(
+        DamagedError, match=r"pairs\.parquet, row 2 \(p[23]\): what `corpus` wrote together has come apart"
+    ):
+        prove_pairs(Path("pairs.parquet"), *columns.values())
+
+
+def token_columns() -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {
+        "id": [f"p{i}" for i in range(ROWS)],
+        "source_hash": [text_hash(f"source {i}") for i in range(ROWS)],
+        "source_ids": [[1, i, 2] for i in range(ROWS)],
+        "target_ids": [[1, 9 + i, 9, 2] for i in range(ROWS)],
+    }
+    columns["seal"] = [token_seal(*row) for row in zip(*columns.values(), strict=True)]
+    return columns | {"held_out": [False] * ROWS, "weight": [1.0] * ROWS}
+
+
+def test_tokens_come_back_as_they_were_written(tmp_path: Path) -> None:
+    write_table(tmp_path / FILE, token_columns())
+    assert read_tokens(tmp_path)["target_ids"] == token_columns()["target_ids"]
+
+
+@pytest.mark.parametrize("column", ["id", "source_hash", "source_ids", "target_ids", "seal"])
+def test_a_line_swapped_behind_tokens_is_found_with_its_row(tmp_path: Path, column: str) -> None:
+    columns = token_columns()
+    swap(columns[column], 3)
+    write_table(tmp_path / FILE, columns)
+    with pytest.raises(DamagedError, match=r"row 3 \(p[34]\): what `tokens` wrote together has come apart"):
+        read_tokens(tmp_path)
+
+
+@pytest.mark.parametrize("tensor", ["hashes", "logits", "hidden", "seals"])
+def test_a_line_swapped_behind_soft_labels_is_found_with_its_row(tmp_path: Path, tensor: str) -> None:
+    random = np.random.default_rng(0)
+    hashes = np.array(sorted(text_hash(f"source {i}") for i in range(ROWS)))
+    values = (random.normal(size=(ROWS, width)).astype(np.float32) for width in (3, 5))
+    write_labels(tmp_path, IDENTITY, SoftLabels(hashes, *values), shard_rows=8)
+    read_labels(tmp_path, IDENTITY)
+    shard = tmp_path / "labels-00000.safetensors"
+    tensors = load_file(shard)
+    tensors[tensor][[1, 2]] = tensors[tensor][[2, 1]]
+    save_file(tensors, shard)
+    with pytest.raises(DamagedError, match=r"labels-00000\.safetensors: the shard is damaged"):
+        read_labels(tmp_path, IDENTITY)
+    manifest = read_json(tmp_path / "manifest.json")
+    manifest["shards"][0]["sha256"] = sha256(shard)  # as if whoever swapped them had also sealed the shard anew
+    write_json(tmp_path / "manifest.json", manifest)
+    with pytest.raises(DamagedError, match=r"row 1 \(\w+\): what `soft_labels` wrote together has come apart"):
+        read_labels(tmp_path, IDENTITY)
+
+
+@given(st.lists(st.text(), min_size=3, max_size=3), st.integers(0, 2), st.text())
+def test_any_change_of_a_pair_breaks_its_seal(parts: list[str], place: int, other: str) -> None:
+    changed = [other if number == place else part for number, part in enumerate(parts)]
+    parts, changed = ([part.encode("utf-8", "replace").decode() for part in row] for row in (parts, changed))
+    assert (pair_seal(*parts) == pair_seal(*changed)) == (parts == changed)
+
+
+def test_a_boundary_that_moves_breaks_the_seal() -> None:
+    assert pair_seal("a", "bc", "d") != pair_seal("a", "b", "cd")
+    assert token_seal("a", "h", [1, 2], [3]) != token_seal("a", "h", [1], [2, 3])
+
+
+def test_a_flipped_bit_in_a_table_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    write_table(path, {"text": [f"text {i}" for i in range(500)]})
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedError, match="not readable as Parquet"):
+        read_table(path, ["text"])
+
+
+def test_a_table_written_piece_by_piece_is_whole_or_not_there(tmp_path: Path) -> None:
+    schema = pa.schema([("text", pa.string())])
+    with TableWriter(tmp_path / "whole.parquet", schema) as writer:
+        writer.write({"text": ["a", "b"]})
+        writer.write({"text": ["c"]})
+    assert pq.read_table(tmp_path / "whole.parquet")["text"].to_pylist() == ["a", "b", "c"]
+    with pytest.raises(RuntimeError), TableWriter(tmp_path / "half.parquet", schema) as writer:
+        writer.write({"text": ["a"]})
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.parquet"]
