@@ -79,7 +79,11 @@ def stages(name: str, folder: Path) -> None:
     options = {
         "paths": ["corpus.{source}.gz", "corpus.{target}.gz"],
         **dict.fromkeys(("id_column", "group_column", "licence")),
-        "members": [], "header": [], "codes": {}, "source_column": "none", "target_column": "none",
+        "members": [],
+        "header": [],
+        "codes": {},
+        "source_column": "none",
+        "target_column": "none",
     }
     first = params.corpus.first.model_copy(update={"source": "files", "options": options})
     changed = {"languages": LANGUAGES, **(SAME if name == "same" else EVERYTHING)}

@@ -45,7 +45,10 @@ FAULTS: dict[str, Callable[[Pair, Pair, random.Random], Pair]] = {
     "copy": lambda pair, other, draw: (pair[0], pair[0]),
     "near_copy": lambda pair, other, draw: (pair[0], pair[0].replace(".", "").replace(" a ", " ein ", 1)),
     "script": lambda pair, other, draw: (pair[0], RUSSIAN),
-    "numbers": lambda pair, other, draw: (f"{pair[0]} {draw.randint(100, 999)} 1984", f"{pair[1]} {draw.randint(1, 9)}6 2051"),
+    "numbers": lambda pair, other, draw: (
+        f"{pair[0]} {draw.randint(100, 999)} 1984",
+        f"{pair[1]} {draw.randint(1, 9)}6 2051",
+    ),
     "html": lambda pair, other, draw: (f'<div class="x">{pair[0]}</div>', f"<p>{pair[1]}</p>"),
     "language": lambda pair, other, draw: (pair[0], f"{FRENCH} {draw.choice('abcdefgh')}"),
     "swapped": lambda pair, other, draw: (pair[1], pair[0]),

@@ -419,6 +419,6 @@ def test_a_terminal_gets_a_bar(web: Web, to: Target, monkeypatch: pytest.MonkeyP
 
 
 def test_lines_are_said_now_and_then(web: Web, to: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("kdmodels.progress._BETWEEN_LINES", 0.0)
     to.fetch(web.put("/a", BODY))
     assert re.search(r"corpus\.bin: 262\.1 kB of 1\.0 MB, .*/s", to.said[0])

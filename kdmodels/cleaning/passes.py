@@ -99,7 +99,7 @@ def first_pass(
     """
     path, ids = folder / "survivors.arrow", array("Q")
     exact, bands = _Column(folder / "exact.bin"), _Column(folder / "bands.bin")
-    kept = 0
+    seen, kept = 0, 0
     with exact, bands, pa.OSFile(str(path), "wb") as stream, pa.ipc.new_file(stream, _SCHEMA) as writer:
         for batch, cleaned in in_order(
             _batches(slots, ids, tally), _OfBatch, {"make": make, "arguments": arguments}, begin=begin, workers=workers
@@ -116,7 +116,8 @@ def first_pass(
                 exact.append(cleaned.exact_N)
                 bands.append(cleaned.bands_NB)
                 kept += len(good)
-            say(f"{sum(tally.read.values()):,} pairs read, {kept:,} left")
+            seen += len(batch)
+            say(f"{seen:,} pairs cleaned, {kept:,} left")
     _check_ids(slots, ids)
     return Survivors(path, exact.read(), bands.read())
 

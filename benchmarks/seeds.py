@@ -1,9 +1,11 @@
-"""The sample over several seeds: teacher, transtokenized and random students, for the README's table.
+"""What params.yaml says over several seeds: teacher, transtokenized and random students, for the README's tables.
 
-    python benchmarks/sample_seeds.py 1 2 3
+    python benchmarks/seeds.py 1 2 3
+    python benchmarks/seeds.py 1 2 3 --only transtokenized
 
-Everything is as in params.yaml but the seed, the folder of checkpoints and the student's first weights. The checkpoint
-is chosen on held-out pairs; the test sets are only scored. One JSON line a student goes to standard output.
+Everything is as in params.yaml (the sample, or another preset after `distilingua use`) but the seed, the folder of
+checkpoints and the student's first weights. The checkpoint is chosen on held-out pairs; the test sets are only scored.
+One JSON line a student goes to standard output.
 """
 
 import json
@@ -34,18 +36,21 @@ def main() -> None:
     os.chdir(ROOT)
     params = load_params(ROOT)
     set_threads(params.threads)
-    for seed in sys.argv[1:]:
+    inits = [sys.argv[-1]] if "--only" in sys.argv else ["transtokenized", "random"]
+    shared = tempfile.mkdtemp()
+    for seed in filter(str.isdecimal, sys.argv[1:]):
         with tempfile.TemporaryDirectory() as folder:
             os.environ["DISTILINGUA_HOME"] = str(Path(folder) / "home")
-            run(params.model_copy(update={"seed": int(seed)}), Path(folder))
+            run(params.model_copy(update={"seed": int(seed)}), Path(folder), Path(shared), inits)
 
 
-def run(params: Params, folder: Path) -> None:
-    """Run one seed."""
+def run(params: Params, folder: Path, shared: Path, inits: list[str]) -> None:
+    """Run one seed; the cleaned corpus and its tokens do not depend on it, and lie in `shared`."""
     from tasks.corpus import corpus
     from tasks.evaluation import evaluation
     from tasks.labelled import labelled
     from tasks.soft_labels import soft_labels
+    from tasks.sources import sources
     from tasks.student import student
     from tasks.teacher import teacher
     from tasks.tokens import tokens
@@ -56,29 +61,42 @@ def run(params: Params, folder: Path) -> None:
         (folder / name).mkdir(parents=True)
         return folder / name
 
-    texts = place("labelled")
-    labelled(texts, params, record)
+    texts, found = shared / "labelled", shared / "sources"
+    first = not found.exists()
+    if first:
+        for name in (texts, found):
+            name.mkdir()
+        lock = shared / "corpora.lock"
+        lock.write_bytes((ROOT / "corpora.lock").read_bytes())
+        sources(lock, found, params, record)
+        labelled(found / "labelled.json", texts, params, record)
     out = place("teacher")
     teacher(texts / "train.parquet", texts / "valid.parquet", texts / "labels.json", out, params, record)
     for target in params.targets:
         tests = (texts / f"test/{params.source}.parquet", texts / f"test/{target}.parquet")
-        corpus(*tests, place(f"corpus/{target}"), params, record)
-        tokens(folder / f"corpus/{target}/pairs.parquet", place(f"tokens/{target}"), params, record)
-        given = (folder / f"tokens/{target}", place(f"soft_labels/{target}"), folder / "teacher/model")
+        pairs, ids = shared / f"corpus/{target}", shared / f"tokens/{target}"
+        if first:
+            for name in (pairs, ids):
+                name.mkdir(parents=True)
+            corpus(found / f"{target}.json", *tests, texts / "train.parquet", pairs, params, record)
+            tokens(pairs / "pairs.parquet", ids, params, record)
+        given = (ids, place(f"soft_labels/{target}"), folder / "teacher/model")
         soft_labels(given[0], given[2], given[1], params, record)
-        for init in ("transtokenized", "random"):
+        for init in inits:
             chosen = params.model_copy(update={"student": params.student.model_copy(update={"init": init})})
             start = time.monotonic()
             made, scored = place(f"{init}/{target}"), place(f"evaluation-{init}/{target}")
             student(given[0], given[1], given[2], made, chosen, record)
             seconds = time.monotonic() - start
-            evaluation(*tests, given[2], made / "model", given[0], given[1], scored, chosen, record)
+            card = pairs / "card.md"
+            evaluation(*tests, given[2], made / "model", given[0], given[1], card, scored, chosen, record)
             metrics = json.loads((scored / "metrics.json").read_text())
             line = {
                 "seed": params.seed,
                 "target": target,
                 "init": init,
                 "accuracy": metrics["student"]["accuracy"]["value"],
+                "macro_f1": metrics["student"]["macro_f1"]["value"],
                 "held_out": metrics["held_out"]["agreement"]["value"],
                 "teacher": metrics["teacher"]["accuracy"]["value"],
                 "majority": metrics["majority"]["accuracy"]["value"],
