@@ -131,7 +131,7 @@ def test_every_planted_fault_is_found_and_nothing_in_clean_text(tmp_path: Path) 
         "repeated": f"repeated\t{old[1].upper()}\t{old[2]}",
         "original": f"original\t{long[0]}\t{long[1]}",
         "near_repeated": f"near_repeated\t{long[0]} Indeed.\t{long[1]} Wirklich.",
-        "leak_normalised": f"leak_normalised\tA TEST text, it is\tEin Text zum Prüfen",
+        "leak_normalised": "leak_normalised\tA TEST text, it is\tEin Text zum Prüfen",
     }
     write(tmp_path / "parallel.en-de.tsv", [*lines, *planted.values()])
     pairs = make_corpus(tmp_path, tested=["A test text it is!"], cleaning=everything_on())
