@@ -17,15 +17,26 @@ from kdmodels.pairs import pair_hash, text_hash
 SEAL_BYTES = 8
 
 
-def pair_seal(identity: str, source: str, target: str) -> str:
-    """Return the seal of a pair of texts with its id, in hex."""
-    return _digest([identity.encode(), source.encode(), target.encode()]).hex()
+def pair_seal(identity: str, source: str, target: str, held_out: bool, weight: float) -> str:
+    """Return the seal of a pair of texts with its id, its side of the split and its weight, in hex."""
+    return _digest([identity.encode(), source.encode(), target.encode(), _use(held_out, weight)]).hex()
 
 
-def token_seal(identity: str, source_hash: str, source_ids: Sequence[int], target_ids: Sequence[int]) -> str:
-    """Return the seal of a pair of token sequences with its id and the hash that its soft labels are found by."""
+def token_seal(
+    identity: str,
+    source_hash: str,
+    source_ids: Sequence[int],
+    target_ids: Sequence[int],
+    held_out: bool,
+    weight: float,
+) -> str:
+    """Return the seal of a pair of token sequences with the hash that its soft labels are found by; else as of a pair."""
     ids = [np.asarray(row, dtype=np.int32).tobytes() for row in (source_ids, target_ids)]
-    return _digest([identity.encode(), source_hash.encode(), *ids]).hex()
+    return _digest([identity.encode(), source_hash.encode(), *ids, _use(held_out, weight)]).hex()
+
+
+def _use(held_out: bool, weight: float) -> bytes:
+    return bytes([held_out]) + np.float32(weight).tobytes()  # as the table keeps it
 
 
 def label_seal(source_hash: str, logits_C: NDArray[np.float32], hidden_H: NDArray[np.float32]) -> bytes:
@@ -48,6 +59,8 @@ def prove_pairs(
     source_hashes: Sequence[str],
     sources: Sequence[str],
     targets: Sequence[str],
+    held_out: Sequence[bool],
+    weights: Sequence[float],
     seals: Sequence[str],
 ) -> None:
     """Prove that each row still has the two sides, the id and the hashes that it was written with.
@@ -55,10 +68,10 @@ def prove_pairs(
     Raises:
         DamagedError: with the stage and the first row that came apart.
     """
-    rows = zip(ids, content_hashes, source_hashes, sources, targets, seals, strict=True)
-    for row, (identity, content, source_hash, source, target, seal) in enumerate(rows):
+    rows = zip(ids, content_hashes, source_hashes, sources, targets, held_out, weights, seals, strict=True)
+    for row, (identity, content, source_hash, source, target, held, weight, seal) in enumerate(rows):
         whole = content == pair_hash(source, target) and source_hash == text_hash(source)
-        if not whole or seal != pair_seal(identity, source, target):
+        if not whole or seal != pair_seal(identity, source, target, held, weight):
             raise came_apart("corpus", path, row, identity)
 
 
@@ -68,6 +81,8 @@ def prove_tokens(
     source_hashes: Sequence[str],
     source_ids: Sequence[Sequence[int]],
     target_ids: Sequence[Sequence[int]],
+    held_out: Sequence[bool],
+    weights: Sequence[float],
     seals: Sequence[str],
 ) -> None:
     """Prove that each row still has the two token sequences, the id and the hash that it was written with.
@@ -75,11 +90,10 @@ def prove_tokens(
     Raises:
         DamagedError: with the stage and the first row that came apart.
     """
-    for row, (identity, source_hash, source, target, seal) in enumerate(
-        zip(ids, source_hashes, source_ids, target_ids, seals, strict=True)
-    ):
-        if seal != token_seal(identity, source_hash, source, target):
-            raise came_apart("tokens", path, row, identity)
+    rows = zip(ids, source_hashes, source_ids, target_ids, held_out, weights, strict=True)
+    for row, (sealed, seal) in enumerate(zip(rows, seals, strict=True)):
+        if seal != token_seal(*sealed):
+            raise came_apart("tokens", path, row, sealed[0])
 
 
 def came_apart(stage: str, path: Path, row: int, identity: str) -> DamagedError:

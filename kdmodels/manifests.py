@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from kdmodels.download_cache import cached, verify
-from kdmodels.errors import BadInputError
+from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.files import read_json
 from kdmodels.provenance import Found
+
+_AGAIN = "dvc repro --force --single-item sources"
 
 
 def as_record(found: Found) -> dict[str, Any]:
@@ -28,16 +30,18 @@ def as_found(record: dict[str, Any]) -> Found:
 
     Raises:
         BadInputError: where this machine has not fetched it, or a local file is gone.
-        DamagedError: where it is not what it was when it was recorded.
+        DamagedError: where it is not what it was when it was recorded, or the record is none.
     """
-    path = Path(record["path"]) if "path" in record else cached(record["sha256"], record["name"])
+    try:
+        values = dict(record)
+        local = values.pop("path", None)
+        path = Path(local) if local is not None else cached(values["sha256"], values["name"])
+        found = Found(path=path or Path(), **values)
+    except (TypeError, ValueError, KeyError):
+        raise DamagedError(f"{str(record)[:200]}: not a record of a file. Make the manifest again: {_AGAIN}") from None
     if path is None or not path.is_file():
-        raise BadInputError(
-            f"{record['where']}: not on this machine (sha256 {record['sha256']}). "
-            "To fetch it again: dvc repro --force --single-item sources"
-        )
-    values = {name: value for name, value in record.items() if name != "path"}
-    found = Found(path=path, **values)
+        remedy = "To fetch it again" if local is None else "Bring it back, and run the stage sources"
+        raise BadInputError(f"{found.where}: not on this machine (sha256 {found.sha256}). {remedy}: {_AGAIN}")
     verify(found)
     return found
 
@@ -49,5 +53,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         BadInputError: where there is none.
         DamagedError: where it is no JSON object.
     """
-    values: dict[str, Any] = read_json(path)
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise DamagedError(f"{path}: not a manifest, a JSON object, but {str(values)[:80]}. Make it again: {_AGAIN}")
     return values

@@ -1,6 +1,7 @@
 """Tables on disk: Parquet that is the same bytes for the same rows."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,13 @@ class TableWriter:
     """Writes a table piece by piece, in little memory; the file appears when the block ends well."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._whole = whole(path)
+        self._path, self._schema = path, schema
 
     def __enter__(self) -> "TableWriter":
-        self._writer = pq.ParquetWriter(self._whole.__enter__(), self._schema, **_WRITING)
+        with ExitStack() as stack:
+            temporary = stack.enter_context(whole(self._path))
+            self._writer = stack.enter_context(pq.ParquetWriter(temporary, self._schema, **_WRITING))
+            self._stack = stack.pop_all()  # closes both, also where closing the first fails
         return self
 
     def write(self, columns: Mapping[str, Any]) -> None:
@@ -61,5 +64,4 @@ class TableWriter:
         self._writer.write_table(pa.table(dict(columns), schema=self._schema))
 
     def __exit__(self, *error: Any) -> None:
-        self._writer.close()
-        self._whole.__exit__(*error)
+        self._stack.__exit__(*error)

@@ -9,7 +9,7 @@ from kdmodels.ledger import prove_tokens
 from kdmodels.tables import read_table
 
 FILE = "tokens.parquet"
-_PROVED = ("id", "source_hash", "source_ids", "target_ids", "seal")
+_PROVED = ("id", "source_hash", "source_ids", "target_ids", "held_out", "weight", "seal")
 
 
 def read_tokens(folder: Path) -> dict[str, Any]:
@@ -21,10 +21,10 @@ def read_tokens(folder: Path) -> dict[str, Any]:
     Raises:
         DamagedError: with the row that came apart, or where the file is not readable.
     """
-    table = read_table(folder / FILE, [*_PROVED, "held_out", "weight"])
+    table = read_table(folder / FILE, _PROVED)
     columns: dict[str, Any] = {name: table[name].to_pylist() for name in _PROVED}
     prove_tokens(folder / FILE, *columns.values())
     return columns | {
-        "held_out": table["held_out"].to_numpy(),
-        "weight": table["weight"].to_numpy().astype(np.float32),
+        "held_out": np.array(columns["held_out"], dtype=bool),
+        "weight": np.array(columns["weight"], dtype=np.float32),
     }

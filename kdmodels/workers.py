@@ -4,9 +4,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import chain, islice
 from multiprocessing import get_context
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 Batch = TypeVar("Batch")
 
@@ -48,6 +50,8 @@ def in_order(
             while waiting:
                 done, future = waiting.popleft()
                 yield done, future.result()
+        except BrokenProcessPool:
+            raise RuntimeError("a process that helped was killed; is there memory enough?") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -55,7 +59,14 @@ def in_order(
 def _start(begin: Callable[[], Any], make: Callable[..., Callable[[Any], Any]], arguments: dict[str, Any]) -> None:
     global _call
     begin()
-    _call = make(**arguments)
+    try:
+        _call = make(**arguments)
+    except Exception as error:  # of it the pool would only say that it is broken
+        _call = partial(_fail, error)
+
+
+def _fail(error: Exception, _: Any) -> NoReturn:
+    raise error
 
 
 def _work(batch: Any) -> Any:

@@ -163,7 +163,7 @@ class Cleaning:
                 "source_hash": text_hash(pair.source),
                 "source": pair.source,
                 "target": pair.target,
-                "seal": pair_seal(identity, pair.source, pair.target),
+                "seal": pair_seal(identity, pair.source, pair.target, held_out, slot.weight),
                 "held_out": held_out,
                 "weight": slot.weight,
                 "translation_score": None if np.isnan(score) else score,

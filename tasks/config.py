@@ -69,19 +69,23 @@ def _options(path: Path, section: str, source: str, function: str, given: dict[s
     except ValidationError as error:
         errors = [{**item, "loc": (*section.split("."), "options", *item["loc"])} for item in error.errors()]
         hint = f"; {source} takes: {', '.join(fields) or 'none'}"
-        raise BadInputError("\n".join(_explain(path, item) + hint for item in errors)) from None
+        lines = (_explain(path, item).partition("; see the comments")[0] for item in errors)
+        raise BadInputError("\n".join(line + hint for line in lines)) from None
 
 
 def overlaid(text: str, overlays: Sequence[Path]) -> str:
     """Return the text of params.yaml with the values of overlays in it, in their order; its comments stay.
 
     Raises:
-        BadInputError: where an overlay has a key that is none of params.yaml.
+        BadInputError: where an overlay has a key that is none of params.yaml, or the text is no YAML.
     """
     yaml = YAML()
     yaml.width = 4096  # lines are not broken anew
     yaml.preserve_quotes = True
-    values = yaml.load(text)
+    try:
+        values = yaml.load(text)
+    except YAMLError as error:
+        raise BadInputError(f"{PARAMS_FILE}: not readable as YAML: {error}") from None
     for overlay in overlays:
         _lay_over(values, read_yaml(overlay), overlay, ())
     written = io.StringIO()
@@ -92,7 +96,7 @@ def overlaid(text: str, overlays: Sequence[Path]) -> str:
 def _lay_over(values: Any, changes: dict[str, Any], overlay: Path, above: tuple[str, ...]) -> None:
     for key, change in changes.items():
         place = (*above, key)
-        if key not in values:
+        if not isinstance(values, dict) or key not in values:
             raise BadInputError(f"{overlay}: {'.'.join(place)}: no such key in {PARAMS_FILE}")
         if isinstance(change, dict) and key not in _FREE:
             _lay_over(values[key], change, overlay, place)

@@ -110,7 +110,7 @@ def evaluation(
     write_table(out / "predictions.parquet", predictions)
     _write_confusion(out / "confusion.csv", predictions)
     write_json(out / "metrics.json", metrics)
-    speed = _speed(readers, held, numbers.speed_repeats)
+    speed = _speed(readers, held, numbers.speed_texts, numbers.speed_repeats)
     write_json(out / "speed.json", speed)
     page = report(
         language=tokens.name, source=params.source, metrics=metrics, table=table, confidence=numbers.confidence
@@ -198,9 +198,9 @@ def _write_confusion(path: Path, predictions: dict[str, list[Any]]) -> None:
     frame.to_csv(path, index=False, lineterminator="\n")
 
 
-def _speed(readers: dict[str, _Reader], held: dict[str, Any], repeats: int) -> dict[str, float]:
+def _speed(readers: dict[str, _Reader], held: dict[str, Any], most: int, repeats: int) -> dict[str, float]:
     """Return how fast student and teacher read the same held-out pairs, each its own side, from token ids."""
-    sides = {"teacher": held["source_ids"], "student": held["target_ids"]}
+    sides = {"teacher": held["source_ids"][:most], "student": held["target_ids"][:most]}
     speeds = sentences_per_second({name: partial(_read, readers[name], rows) for name, rows in sides.items()}, repeats)
     return {
         **{f"{name}_sentences_per_second": value for name, value in speeds.items()},

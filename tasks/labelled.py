@@ -79,12 +79,17 @@ def labelled(sources: Path, out: Path, params: Params, record: "Recorder") -> No
     module, options = choose("corpora", section.source), section.options
     manifest = read_manifest(sources)
     found = [as_found(one) for one in manifest["labelled"]]
+    tested = {language: [as_found(one) for one in files] for language, files in manifest["test"].items()}
+    record.sources(
+        [("labelled", one) for one in found]
+        + [(f"test.{language}", one) for language, files in tested.items() for one in files]
+    )
     mapped = _Mapping(section.label_map)
     every = _read(mapped(module.read_labelled(found, language=params.source, **options)))
     texts, drawn = _draw(every, section.test_share)
     tests: dict[str, _Texts] = {}
     for language in (params.source, *params.targets):
-        files = [as_found(one) for one in manifest["test"][language]]
+        files = tested[language]
         rows = module.read_test(files, language=language, **options) if files else ()
         test = _read(row for row in mapped(rows) if _is_test(row[1], section.test_share))
         tests[language] = drawn if language == params.source and drawn.rows else test

@@ -64,13 +64,21 @@ def _overlays(root: Path, name: str) -> list[Path]:
 def _saved(root: Path, present: str) -> bool:
     """Say whether nothing is lost with params.yaml: it is the committed one, or that with a preset over it."""
     command = ["git", "show", f"HEAD:./{PARAMS_FILE}"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, encoding="utf-8", check=False)
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, encoding="utf-8", check=False)
+    except OSError:  # no git on this machine
+        return False
     if done.returncode:
         return False
     committed = done.stdout
-    return present == committed or any(
-        present == overlaid(committed, _overlays(root, name)) for name in preset_names(root)
-    )
+    return present == committed or any(_gives(root, name, committed, present) for name in preset_names(root))
+
+
+def _gives(root: Path, name: str, committed: str, present: str) -> bool:
+    try:
+        return overlaid(committed, _overlays(root, name)) == present
+    except BadInputError:  # a preset that is wrong gave nothing
+        return False
 
 
 def _check_link(root: Path, data: Path) -> None:

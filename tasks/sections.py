@@ -151,6 +151,7 @@ class Evaluation(Section):
     resamples: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
     calibration_bins: Annotated[int, Field(ge=2)]
+    speed_texts: Positive
     speed_repeats: Positive
 
 

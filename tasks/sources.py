@@ -1,6 +1,7 @@
 """Find and fetch what the corpora consist of, each file pinned by its sha256."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -51,12 +52,25 @@ def sources(lock: Path, out: Path, params: Params, record: "Recorder") -> None:
             for language in (params.source, *params.targets)
         },
     }
+    _check_tests(manifests["labelled"]["test"])
     for name, manifest in manifests.items():
         write_json(out / f"{name}.json", manifest)
     fetcher.save()
     record.metrics({"files": fetcher.files, "fetched": fetcher.fetched, "changed": len(fetcher.changed)})
     for address in fetcher.changed:
         print(f"changed at its source, taken anew: {address}", flush=True)
+
+
+def _check_tests(files: dict[str, list[dict[str, Any]]]) -> None:
+    """Refuse one file as the test set of two languages: a score on text in another language would say nothing."""
+    languages: dict[tuple[str, ...], str] = {}
+    for language, records in files.items():
+        key = tuple(record["where"] for record in records)
+        if key and languages.setdefault(key, language) != language:
+            raise BadInputError(
+                f"labelled.options: {languages[key]} and {language} would have the same test set, {', '.join(key)}. "
+                "Let {language} stand for the language in it, or set it to none"
+            )
 
 
 class _Fetcher:
@@ -86,14 +100,15 @@ class _Fetcher:
                 f"{where}: two addresses differ only in what is kept secret, so that they cannot be told apart; fetch one "
                 "of them by hand"
             )
-        if where in self._seen:  # once a run, however many languages read it
-            return self._seen[where]
+        seen = self._seen.get(where)
+        if seen is not None and seen.name == wanted.name:  # once a run, however many languages and slots read it
+            return replace(seen, licence=wanted.licence)
         pin = self._pins.get(where)
         found = obtain(
             wanted,
             pin=pin,
-            again=self._again,
-            fetch=partial(self._fetch, _fetch_of(module)),
+            again=self._again and seen is None,
+            fetch=partial(self._fetch, module, None if self._again or pin is None else pin.revision),
             today=datetime.now(UTC).date().isoformat(),
         )
         if pin is None or pin.sha256 != found.sha256:
@@ -110,10 +125,12 @@ class _Fetcher:
         self._seen[where] = found
         return found
 
-    def _fetch(self, fetch: Callable[..., str | None], where: str, to: Path) -> str | None:
+    def _fetch(self, module: ModuleType, revision: str | None, where: str, to: Path) -> str | None:
         self.fetched += 1
         print(f"fetching {redacted(where)}", flush=True)
-        return fetch(where, to, limits=self._limits)
+        resolved = getattr(module, "at_revision", None)
+        address = resolved(where, revision) if resolved is not None and revision is not None else where
+        return _fetch_of(module)(address, to, limits=self._limits)
 
     def save(self) -> None:
         """Write the lock, if it has changed; its bytes depend on its content alone."""
@@ -135,11 +152,27 @@ def _download(where: str, to: Path, *, limits: Limits) -> None:
 
 
 def _read_lock(path: Path) -> dict[str, Pin]:
-    values = read_json(path)
+    """Read the pins. The lock belongs to git, not to DVC, and so does what to do about it."""
     try:
-        return {where: Pin(**pin) for where, pin in values.items()}
+        values = json.loads(path.read_text(encoding="utf-8"))
+        fault = f"each entry needs sha256, size, fetched and revision, found {json.dumps(values)[:200]}"
+        pins = {where: Pin(**pin) for where, pin in values.items()}
+        if all(map(_sound, pins.values())):
+            return pins
+    except FileNotFoundError:
+        fault = "no such file"
+    except ValueError as error:
+        fault = f"not JSON ({error})"
     except (TypeError, AttributeError):
-        raise BadInputError(
-            f"{path}: each entry needs sha256, size, fetched and revision, found {json.dumps(values)[:200]}. "
-            "Restore it with git, or start it anew with {}"
-        ) from None
+        pass
+    raise BadInputError(f"{path}: {fault}. Restore it with git, or start it anew with {{}}")
+
+
+def _sound(pin: Pin) -> bool:
+    return (
+        isinstance(pin.sha256, str)
+        and re.fullmatch(r"[0-9a-f]{64}", pin.sha256) is not None
+        and type(pin.size) is int  # not a bool
+        and isinstance(pin.fetched, str)
+        and isinstance(pin.revision, str | None)
+    )

@@ -15,7 +15,7 @@ from tasks.sections import Params
 if TYPE_CHECKING:
     from tasks.recording import Recorder
 
-_PROVED = ("id", "content_hash", "source_hash", "source", "target", "seal")
+_PROVED = ("id", "content_hash", "source_hash", "source", "target", "held_out", "weight", "seal")
 
 
 def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
@@ -27,7 +27,7 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
         DamagedError: where a pair is no longer the one that `corpus` wrote.
         BadInputError: where the teacher cannot read texts of tokens.maximum_length.
     """
-    pairs = read_table(corpus, [*_PROVED, "held_out", "weight"])
+    pairs = read_table(corpus, _PROVED)
     texts = {name: pairs[name].to_pylist() for name in _PROVED}
     prove_pairs(corpus, *texts.values())
     encoder = find_encoder(
@@ -40,7 +40,7 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
             f"params.yaml: tokens.maximum_length: {length} is more than the {teacher_tokenizer.model_max_length} tokens "
             f"that {params.teacher.init} reads"
         )
-    training = [text for text, held in zip(texts["target"], pairs["held_out"].to_pylist(), strict=True) if not held]
+    training = [text for text, held in zip(texts["target"], texts["held_out"], strict=True) if not held]
     tokenizer = train_vocabulary(
         training,
         size=params.tokens.vocabulary_size,
@@ -52,7 +52,8 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
     target_tokenizer = load_tokenizer(folder)
     source_ids = teacher_tokenizer(texts["source"], truncation=True, max_length=length)["input_ids"]
     target_ids = target_tokenizer(texts["target"], truncation=True, max_length=length)["input_ids"]
-    rows = zip(texts["id"], texts["source_hash"], source_ids, target_ids, strict=True)
+    uses = (texts[name] for name in ("held_out", "weight"))
+    rows = zip(texts["id"], texts["source_hash"], source_ids, target_ids, *uses, strict=True)
     columns = {name: pairs[name] for name in ("id", "content_hash", "source_hash", "held_out", "weight")}
     columns |= {"source_ids": source_ids, "target_ids": target_ids, "seal": [token_seal(*row) for row in rows]}
     write_table(out / FILE, columns)

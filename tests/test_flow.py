@@ -81,6 +81,19 @@ def test_a_run_keeps_the_order_and_the_next_runs_only_what_changed(project: Scra
     assert project.started() == ["first", "middle@es"]
 
 
+def test_sources_are_asked_again_where_params_want_the_latest(project: Scratch) -> None:
+    project.change("dvc.yaml", project.read("dvc.yaml").replace("lone", "sources"))
+    run(project)
+    project.events()
+    run(project)
+    assert project.started() == []
+    project.change("params.yaml", project.read("params.yaml").replace("refresh: pinned", "refresh: latest"))
+    run(project)
+    assert project.started() == ["sources"], "and nothing behind it, since it gave the same"
+    pipeline(str(project.root), ["first"])
+    assert project.started() == [], "nor where they are not asked for"
+
+
 def test_independent_stages_run_side_by_side_where_there_is_room(
     project: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,9 @@
 """A preset is written into params.yaml with its comments, loses no edits, and leaves nothing of an earlier one."""
 
+import re
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +41,18 @@ def keys(values: dict[str, Any], above: str = "") -> set[str]:
     return found
 
 
+def comments(content: str) -> list[tuple[str, str]]:
+    """Return each comment with the word before it on its line that says what it is about."""
+    found = (re.fullmatch(r"\s*(?:(\w+):)?.*?(?:^|\s)# (.*)", line) for line in content.split("\n"))
+    return [(match[1] or "", match[2]) for match in found if match is not None]
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_every_preset_gives_valid_params(project: Path, name: str) -> None:
+def test_every_preset_gives_valid_params_each_comment_behind_its_key(project: Path, name: str) -> None:
     use(project, name, data=project.parent / "data", force=False)
     assert load_params(project).targets == read_yaml(ROOT / f"presets/{name}.yaml")["targets"]
+    before = comments(text(ROOT))
+    assert len(before) > 60 and comments(text(project)) == before
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,21 +60,26 @@ def test_the_sample_sets_whatever_a_preset_sets(name: str) -> None:
     assert keys(read_yaml(ROOT / f"presets/{name}.yaml")) <= keys(read_yaml(ROOT / "presets/sample.yaml"))
 
 
-def test_params_are_the_samples() -> None:
-    assert overlaid(text(ROOT), [ROOT / "presets/sample.yaml"]) == text(ROOT)
+def test_the_sample_over_the_committed_params_changes_no_byte(project: Path) -> None:
+    before = (project / "params.yaml").read_bytes()
+    use(project, "sample", data=None, force=False)
+    assert (project / "params.yaml").read_bytes() == before
 
 
 def test_one_after_another_and_back_gives_the_first_bytes(project: Path) -> None:
-    before = text(project)
+    before = (project / "params.yaml").read_bytes()
     for name in (*NAMES, "sample"):
         use(project, name, data=project.parent / "data", force=False)
-    assert text(project) == before
+    assert (project / "params.yaml").read_bytes() == before
 
 
-def test_comments_stay(project: Path) -> None:
-    use(project, "sib200-sw", data=project.parent / "data", force=False)
-    count = {line.split("  # ")[1] for line in text(ROOT).split("\n") if "  # " in line}
-    assert all(comment in text(project) for comment in count)
+def test_nothing_of_an_earlier_preset_stays() -> None:
+    def over(present: str, chosen: str) -> str:
+        return overlaid(present, [ROOT / "presets/sample.yaml", ROOT / f"presets/{chosen}.yaml"])
+
+    alone = {name: over(text(ROOT), name) for name in NAMES}
+    for earlier, name in pairwise([*NAMES, NAMES[0]]):
+        assert over(alone[earlier], name) == alone[name]
 
 
 def test_edits_that_are_not_committed_are_not_overwritten(project: Path) -> None:
@@ -78,11 +93,72 @@ def test_edits_that_are_not_committed_are_not_overwritten(project: Path) -> None
     assert load_params(project).seed == 2, "what no preset sets stays"
 
 
+def test_edits_of_a_preset_are_edits(project: Path) -> None:
+    use(project, "debian-it", data=None, force=False)
+    edited = text(project).replace("seed: 1 ", "seed: 2 ")
+    (project / "params.yaml").write_text(edited, encoding="utf-8")
+    with pytest.raises(BadInputError, match="edits that are not committed"):
+        use(project, "sample", data=None, force=False)
+    assert text(project) == edited
+    subprocess.run(["git", "commit", "--quiet", "--all", "--message", "more seeds"], cwd=project, check=True)
+    use(project, "sample", data=None, force=False)
+    assert load_params(project).seed == 2 and load_params(project).targets == ["de", "es", "zh"]
+
+
+@pytest.mark.parametrize("without", ["git", "repository", "commit"])
+def test_where_nothing_says_what_is_saved_force_is_needed(
+    project: Path, without: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if without == "git":
+        monkeypatch.setenv("PATH", str(project))
+    else:
+        shutil.rmtree(project / ".git")
+        if without == "commit":
+            subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
+    with pytest.raises(BadInputError, match=r"edits that are not committed.*--force"):
+        use(project, "debian-it", data=None, force=False)
+    use(project, "debian-it", data=None, force=True)
+    assert load_params(project).targets == ["it"]
+
+
+@pytest.mark.parametrize("content", ["student: {layer: 3}\n", "{: ["])
+def test_a_preset_that_is_wrong_stands_in_no_other_ones_way(project: Path, content: str) -> None:
+    use(project, "debian-it", data=None, force=False)
+    (project / "presets/another.yaml").write_text(content, encoding="utf-8")
+    use(project, "sample", data=None, force=False)
+    assert text(project) == text(ROOT)
+    with pytest.raises(BadInputError, match=r"another\.yaml"):
+        use(project, "another", data=None, force=False)
+
+
+@pytest.mark.parametrize("content", ["{: [", "", "5"])
+def test_params_that_are_no_yaml_are_named(project: Path, content: str) -> None:
+    (project / "params.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"params\.yaml"):
+        use(project, "sample", data=None, force=True)
+    assert text(project) == content
+
+
+def test_a_preset_with_keys_below_a_number_is_named(project: Path) -> None:
+    (project / "presets/odd.yaml").write_text("seed: {first: 1}\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"odd\.yaml: seed\.first: no such key in params\.yaml"):
+        use(project, "odd", data=None, force=False)
+
+
+def test_a_preset_whose_values_are_wrong_changes_nothing(project: Path) -> None:
+    (project / "presets/odd.yaml").write_text("targets: [en]\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"'en' is the source language"):
+        use(project, "odd", data=project.parent / "data", force=False)
+    assert text(project) == text(ROOT) and not (project / "data").exists()
+    assert sorted(path.name for path in project.iterdir()) == [".git", "params.yaml", "presets"]
+
+
 def test_an_unknown_preset_is_answered_with_the_choices(project: Path) -> None:
-    with pytest.raises(
-        BadInputError, match=r"no preset 'sib'; those in .* are: debian-it, opener-es, sample, sib200-de"
-    ):
-        use(project, "sib", data=None, force=False)
+    for name in ("sib", "../params", ""):
+        with pytest.raises(BadInputError) as caught:
+            use(project, name, data=None, force=True)
+        assert f"no preset {name!r}" in str(caught.value) and ", ".join(NAMES) in str(caught.value)
+    assert text(project) == text(ROOT)
 
 
 def test_outside_data_is_reached_through_a_link(project: Path, tmp_path: Path) -> None:
@@ -98,12 +174,32 @@ def test_outside_data_is_reached_through_a_link(project: Path, tmp_path: Path) -
         use(project, "sib200-sw", data=tmp_path / folder, force=False)
         assert (project / "data/external").resolve() == tmp_path / folder
     use(project, "sib200-de", data=None, force=False)
+    assert (project / "data/external").resolve() == tmp_path / "other", "without --data the link stays as it is"
+    assert [path.name for path in (project / "data").iterdir()] == ["external"]
+
+
+def test_a_link_that_leads_nowhere_is_as_good_as_none(project: Path, tmp_path: Path) -> None:
+    use(project, "sib200-sw", data=tmp_path / "data", force=False)
+    (tmp_path / "data").rename(tmp_path / "moved")
+    with pytest.raises(BadInputError, match="reads data/external, which is not there"):
+        use(project, "sib200-de", data=None, force=False)
+    use(project, "sib200-de", data=tmp_path / "moved", force=False)
+    assert (project / "data/external").resolve() == tmp_path / "moved"
+
+
+def test_a_folder_of_data_is_named_from_where_the_user_stands(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    use(project, "sib200-sw", data=Path("data"), force=False)
+    assert (project / "data/external").resolve() == tmp_path / "data"
 
 
 def test_a_folder_in_the_place_of_the_link_stays(project: Path) -> None:
     (project / "data/external").mkdir(parents=True)
     with pytest.raises(BadInputError, match="is no link but a folder of its own"):
         use(project, "sib200-sw", data=project.parent / "data", force=False)
+    assert text(project) == text(ROOT) and (project / "data/external").is_dir()
 
 
 def test_a_key_that_params_have_not_is_named(project: Path) -> None:

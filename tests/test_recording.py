@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kdmodels.errors import BadInputError
+from kdmodels.provenance import Found
 from tasks import tracking
 from tasks.hashes import dvc_md5
 from tasks.recording import recorded, recorded_flow
@@ -52,6 +53,25 @@ def test_a_stage_is_a_run_with_its_numbers_data_and_versions(client: Any, projec
     write("tasks/student.py", "changed")
     make("labelled", {}, "data/labelled", params)
     assert runs(client)["labelled"].data.tags["code_dirty"] == "true"
+
+
+def test_text_from_outside_is_recorded_with_its_address_licence_and_hash(client: Any, params: Params) -> None:
+    found = [
+        Found(Path("x"), "https://example.org/a.gz", "a.gz", "ab" * 32, 7, "CC0-1.0", "2026-11-25", "v8"),
+        Found(Path("data/sample/a.tsv"), "data/sample/a.tsv", "a.tsv", "cd" * 32, 7, None, None, None),
+    ]
+    with recorded("corpus", {}, Path("data/corpus/de"), params) as record:
+        record.sources([("corpus.first", found[0]), ("corpus.second", found[1])])
+        write("data/corpus/de/pairs.parquet")
+    far, near = runs(client)["corpus@de"].inputs.dataset_inputs
+    assert (far.dataset.name, far.dataset.digest) == ("a.gz", "ab" * 16)
+    assert json.loads(far.dataset.source)["url"] == "https://example.org/a.gz"
+    tags = {tag.key: tag.value for tag in far.tags}
+    assert tags["mlflow.data.context"] == "corpus.first"
+    assert (tags["licence"], tags["sha256"], tags["fetched"], tags["revision"]) == (
+        "CC0-1.0", "ab" * 32, "2026-11-25", "v8",
+    )  # fmt: skip
+    assert {tag.key: tag.value for tag in near.tags}["licence"] == "not stated"
 
 
 def test_a_failing_stage_fails_as_it_would_and_its_run_says_why(client: Any, params: Params) -> None:
