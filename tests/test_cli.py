@@ -21,6 +21,7 @@ from tests.scratch import Scratch
 from tests.test_flow import until
 from tests.tiny import LABELS, bert_teacher
 
+ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "mlflow", "prefect", "dvc", "pandas", "numpy", "sklearn"}
 METRICS = {
     "student": {
@@ -54,7 +55,7 @@ def evaluated(project: Scratch, target: str, metrics: dict[str, Any]) -> None:
     (folder / "speed.json").write_text(json.dumps(SPEED))
 
 
-@pytest.mark.parametrize("words", [[], ["run"], ["status"], ["predict"], ["ui"]])
+@pytest.mark.parametrize("words", [[], ["run"], ["use"], ["status"], ["predict"], ["ui"]])
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys\nfrom flows.cli import app\n"
@@ -291,3 +292,18 @@ def test_make_help_lists_what_can_be_made() -> None:
     )
     for word in ("make run", "make test", "make test-slow", "make lock", "make check"):
         assert word in ended.stdout
+
+
+def test_a_preset_is_used_by_its_name(project: Scratch, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "presets", project.root / "presets")
+    shutil.copy(ROOT / "params.yaml", project.root / "params.yaml")
+    wrong = call(project, "use", "sib200")
+    assert wrong.exit_code == 2
+    assert "no preset 'sib200'; those in" in wrong.output and "sib200-sw" in wrong.output
+    unsaved = call(project, "use", "debian-it")
+    assert unsaved.exit_code == 2 and "edits that are not committed" in unsaved.output, "it is in no commit at all"
+    used = call(project, "use", "sib200-sw", "--data", str(tmp_path), "--force")
+    assert used.exit_code == 0 and "params.yaml is set to sib200-sw. To run it: distilingua run" in used.output
+    assert "sib200/{language}/train.tsv" in project.read("params.yaml")
+    alone = call(project, "run", "--data", str(tmp_path))
+    assert alone.exit_code == 2 and "--data belongs to a preset" in alone.output
