@@ -1,8 +1,8 @@
 """The stages `sources` and `corpus` on a large noisy corpus: pairs per second, peak memory, faults found; beside opusfilter.
 
-    python benchmarks/corpus_speed.py 100000 1000000
+    python benchmarks/corpus_speed.py 50000 100000 1000000
 
-Each number of pairs is cleaned in processes of their own: by the stages with all of their filters, and up to 100,000 pairs
+Each number of pairs is cleaned in processes of their own: by the stages with all of their filters, and up to 50,000 pairs
 also with those filters that opusfilter has, and by opusfilter itself (pip install 'distilingua[bench]'), which would take
 long for more. Peak memory is the sum over the processes of a run, shared pages counted once (PSS), sampled ten times a
 second. One JSON line a run.
@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.noisy_corpus import MENDED, write  # noqa: E402
 
-MOST_BESIDE = 100_000
+MOST_BESIDE = 50_000
 LANGUAGES = ["fr", "nl", "es", "it"]
 SAME = {"mend_encoding": False, "near_duplicates": None, "leak_near": None, "translation_score": None}
 EVERYTHING = {"translation_score": 0.9}

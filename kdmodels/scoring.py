@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
-from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from kdmodels.classification import probabilities
@@ -67,9 +67,12 @@ def scores(logits_NC: Floats, actual_N: Classes, *, bins: int, draws: Bootstrap)
     actual = torch.from_numpy(actual_N.astype(np.int64))
 
     def macro_f1(items: NDArray[np.int64]) -> float:
-        return float(
-            f1_score(actual_N[items], predicted[items], labels=range(classes), average="macro", zero_division=0)
+        # counted here: scikit-learn's takes 5 ms a call for checks of its arguments, 20 s for all resamples
+        ours, theirs = actual_N[items], predicted[items]
+        hits, actually, answered = (
+            np.bincount(rows, minlength=classes) for rows in (ours[ours == theirs], ours, theirs)
         )
+        return float((2 * hits / np.maximum(actually + answered, 1)).mean())
 
     def calibration(items: NDArray[np.int64]) -> float:
         chosen = torch.from_numpy(items)

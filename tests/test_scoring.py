@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from kdmodels.classification import compare, cross_entropy_scores
 from kdmodels.scoring import Bootstrap, class_table, confusion, gap_closed, majority, reliability, scores, share_equal
@@ -75,3 +76,13 @@ def test_speed_takes_turns_and_leaves_the_first_out() -> None:
     speeds = sentences_per_second({name: lambda name=name: turns.append(name) or 8 for name in "ab"}, repeats=2)
     assert turns == ["a", "b"] * 3
     assert set(speeds) == {"a", "b"}
+
+
+@pytest.mark.parametrize("classes", [2, 5, 9])
+def test_macro_f1_is_that_of_scikit_learn(classes: int) -> None:
+    random = np.random.default_rng(classes)
+    logits = random.normal(size=(40, classes)).astype(np.float32)
+    actual = random.integers(0, max(2, classes - 1), size=40)  # one class is only ever predicted
+    found = scores(logits, actual, bins=5, draws=Bootstrap(100, 0.95, 1))["macro_f1"]["value"]
+    expected = f1_score(actual, logits.argmax(axis=1), labels=range(classes), average="macro", zero_division=0)
+    assert found == pytest.approx(expected, abs=1e-12)
