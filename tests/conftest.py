@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.recording_project import client, fresh_store, params, project  # noqa: F401
@@ -30,6 +31,8 @@ _FOREIGN = ("PREFECT_", "MLFLOW_", "DISTILINGUA_", "DVC_")  # a user's own setti
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the environment before anything that reads it is imported."""
+    hypothesis.settings.register_profile("ours", deadline=None, database=None)  # nothing is timed inside a test
+    hypothesis.settings.load_profile("ours")
     home = Path(tempfile.mkdtemp(prefix="distilingua-tests-"))
     config.stash[_HOME] = home
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
