@@ -1,5 +1,6 @@
 """Things chosen by name: a loss, a student and a corpus source is one file, and its name is the choice."""
 
+import ast
 import importlib
 from pathlib import Path
 from types import ModuleType
@@ -36,3 +37,19 @@ def choose(room: str, name: str) -> ModuleType:
     """
     check(room, name, key=room)
     return importlib.import_module(f"kdmodels.{room}.{name}")
+
+
+def arguments(room: str, name: str, function: str) -> dict[str, str]:
+    """Return the keyword-only arguments of a function of the chosen file, with their annotations as they are written.
+
+    The file is read and not imported: a student imports torch, which takes seconds.
+
+    Raises:
+        BadInputError: where there is no such file.
+    """
+    check(room, name, key=room)
+    tree = ast.parse((Path(__file__).parent / room / f"{name}.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return {one.arg: ast.unparse(one.annotation) for one in node.args.kwonlyargs if one.annotation is not None}
+    raise BadInputError(f"{room}: {name!r} has no function {function!r}")

@@ -50,17 +50,32 @@ def target_embeddings(
     return torch.from_numpy(embeddings).to(teacher_VH.dtype)
 
 
-def student_config(teacher_config: Any, tokenizer: Any, layers: Sequence[int], dropout: float) -> Any:
-    """Return the teacher's configuration cut to some layers and set to another vocabulary.
+def narrower(embeddings_VH: torch.Tensor, width: int) -> torch.Tensor:
+    """Return embeddings cut to their first principal components, scaled to the spread that they had.
+
+    Returns:
+        [vocabulary, width]
+    """
+    exact = embeddings_VH.to(torch.float64)
+    centred = exact - exact.mean(dim=0)
+    _, _, components = torch.linalg.svd(centred, full_matrices=False)
+    found = centred @ components[:width].T
+    return (found * (exact.std() / found.std())).to(embeddings_VH.dtype)
+
+
+def student_config(
+    teacher_config: Any, tokenizer: Any, layers: Sequence[int], width: int | None, dropout: float
+) -> Any:
+    """Return the teacher's configuration cut to some layers and a width, and set to another vocabulary.
 
     Raises:
-        BadInputError: where the teacher has no such layer.
+        BadInputError: where the teacher has no such layer, or its attention heads cannot share the width.
     """
     depth = teacher_config.num_hidden_layers
-    if max(layers) >= depth or len(set(layers)) != len(layers):
+    if not layers or min(layers) < 0 or max(layers) >= depth or len(set(layers)) != len(layers):
         raise BadInputError(
-            f"student.layers: {list(layers)} are not layers of the teacher, which has {depth}: "
-            f"each of 0 to {depth - 1} at most once"
+            f"student.options.layers: {list(layers)} are not layers of the teacher, which has {depth}: "
+            f"one or more of 0 to {depth - 1}, each at most once"
         )
     config = copy.deepcopy(teacher_config)
     for name, value in list(config.to_dict().items()):  # lists with an entry a layer, such as ModernBERT's layer_types
@@ -68,6 +83,17 @@ def student_config(teacher_config: Any, tokenizer: Any, layers: Sequence[int], d
             setattr(config, name, [value[layer] for layer in layers])
     config.num_hidden_layers = len(layers)
     config.vocab_size = len(tokenizer)
+    if width is not None and width != config.hidden_size:
+        heads = config.num_attention_heads
+        if not 0 < width < config.hidden_size or width % heads:
+            raise BadInputError(
+                f"student.options.width: {width} does not fit: a multiple of the teacher's {heads} attention heads below "
+                f"its {config.hidden_size} is expected, or none"
+            )
+        config.intermediate_size = max(1, config.intermediate_size * width // config.hidden_size)
+        config.hidden_size = width
+        if hasattr(config, "embedding_size"):  # ELECTRA's; its projection would be random where it need not be there
+            config.embedding_size = width
     for role, number in special_ids(tokenizer).items():
         for name in {"cls": ["cls", "bos"], "sep": ["sep", "eos"]}.get(role, [role]):
             if getattr(config, f"{name}_token_id", None) is not None:

@@ -1,7 +1,9 @@
 """params.yaml as typed, frozen values (their models: tasks/sections.py). The only file that reads YAML."""
 
+import builtins
 import inspect
 import io
+import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
@@ -10,14 +12,15 @@ from pydantic import ValidationError, create_model
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from kdmodels.choice import check, choices, choose
+from kdmodels.choice import arguments, check, choices, choose
 from kdmodels.errors import BadInputError
-from tasks.sections import Or, Params, Section
+from tasks.sections import Or, Params, Section, Student
 
 PARAMS_FILE = "params.yaml"
 GRAPH_FILE = "dvc.yaml"
 _FREE = {"options", "label_map"}  # mappings without keys of their own: replaced as a whole
 _GIVEN = {"folder", "source", "target", "language"}  # by the stage, not by params.yaml
+_BUILT_FROM = {"teacher", "teacher_tokenizer", "tokenizer", "align", "dropout", "seed"}  # likewise, a student
 
 
 def load_params(root: Path) -> Params:
@@ -32,8 +35,11 @@ def load_params(root: Path) -> Params:
         params = Params.model_validate(values)
     except ValidationError as error:
         raise BadInputError("\n".join(_explain(path, item) for item in error.errors())) from None
-    check("students", params.student.architecture, f"{path}: student.architecture")
-    check("losses", params.student.output_loss, f"{path}: student.output_loss")
+    learner = params.student
+    check("students", learner.architecture, f"{path}: student.architecture")
+    for key in ("output_loss", "hidden_loss", "label_loss"):
+        check("losses", getattr(learner, key), f"{path}: student.{key}")
+    check("losses", learner.hidden_phase.loss, f"{path}: student.hidden_phase.loss")
     corpus = {
         name: slot.model_copy(
             update={"options": _options(path, f"corpus.{name}", slot.source, "read_pairs", slot.options)}
@@ -46,6 +52,7 @@ def load_params(root: Path) -> Params:
         update={
             "corpus": params.corpus.model_copy(update=corpus),
             "labelled": chosen.model_copy(update={"options": options}),
+            "student": learner.model_copy(update={"options": _student_options(path, learner)}),
         }
     )
 
@@ -64,11 +71,26 @@ def _options(path: Path, section: str, source: str, function: str, given: dict[s
         for name, parameter in inspect.signature(getattr(module, function)).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY and name not in _GIVEN
     }
+    return _checked(path, f"{section}.options", source, fields, given)
+
+
+def _student_options(path: Path, learner: Student) -> dict[str, Any]:
+    """Return the options of an architecture, checked against what its `build` takes."""
+    kinds = {**vars(typing), "Sequence": list}  # what annotations of options are made of; YAML has lists
+    fields: dict[str, Any] = {}
+    for name, annotation in arguments("students", learner.architecture, "build").items():
+        if name not in _BUILT_FROM:
+            hint = eval(annotation, {"__builtins__": builtins}, kinds)
+            fields[name] = (Annotated[hint, Or] if type(None) in get_args(hint) else hint, ...)
+    return _checked(path, "student.options", learner.architecture, fields, learner.options)
+
+
+def _checked(path: Path, section: str, owner: str, fields: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     try:
-        return dict(create_model(f"{source}_options", __base__=Section, **fields).model_validate(given))
+        return dict(create_model(f"{owner}_options", __base__=Section, **fields).model_validate(given))
     except ValidationError as error:
-        errors = [{**item, "loc": (*section.split("."), "options", *item["loc"])} for item in error.errors()]
-        hint = f"; {source} takes: {', '.join(fields) or 'none'}"
+        errors = [{**item, "loc": (*section.split("."), *item["loc"])} for item in error.errors()]
+        hint = f"; {owner} takes: {', '.join(fields) or 'none'}"
         lines = (_explain(path, item).partition("; see the comments")[0] for item in errors)
         raise BadInputError("\n".join(line + hint for line in lines)) from None
 

@@ -9,6 +9,7 @@ Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 def _inside(value: str) -> str:
@@ -53,6 +54,7 @@ class Labelled(Section):
     cap: Annotated[Positive | None, Or]
     valid_share: Annotated[float, Field(ge=0, le=0.5)]
     test_share: Annotated[float, Field(ge=0, le=0.5)]
+    target_labels: bool
     leaks: Literal["remove", "strict"]
 
 
@@ -118,6 +120,7 @@ class Teacher(Training):
     revision: OptionalText
     weights_sha256: Annotated[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None, Or]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    folds: Annotated[Annotated[int, Field(ge=2, le=20)] | None, Or]
 
 
 class SoftLabels(Section):
@@ -135,15 +138,66 @@ class SoftLabels(Section):
         return self
 
 
+class Change(Section):
+    """A number that changes over the training."""
+
+    shape: Literal["linear", "cosine"]
+    start: Annotated[float, Field(ge=0)]
+    end: Annotated[float, Field(ge=0)]
+
+
+class Alignment(Section):
+    iterations: Positive
+    symmetrised: bool
+
+
+class HiddenPhase(Section):
+    loss: Name
+    epochs: Positive
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Frozen(Section):
+    embeddings: Annotated[float, Field(ge=0, le=1)]
+    body: Annotated[float, Field(ge=0, le=1)]
+
+
+Weight = Annotated[float, Field(ge=0, le=1000)] | Change
+Temperature = Annotated[float, Field(gt=0, le=100)] | Change
+
+
 class Student(Training):
+    seed: Seed
     architecture: Name
-    init: Literal["transtokenized", "random"]
-    layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    alignment_iterations: Positive
-    output_loss: Name
-    temperature: Annotated[float, Field(gt=0, le=100)]
+    options: dict[str, Any]
+    alignment: Alignment
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    output_loss: Name
+    output_weight: Weight
+    temperature: Temperature
+    hidden_loss: Name
+    hidden_weight: Weight
+    label_loss: Name
+    label_weight: Weight
+    pair_weight: Literal["none", "confidence", "translation", "both"]
+    hidden_phase: HiddenPhase
+    frozen: Frozen
     evaluations_per_epoch: Positive
+
+    @model_validator(mode="after")
+    def _learns(self) -> "Student":
+        if {self.output_loss, self.hidden_loss, self.label_loss} == {"none"}:
+            raise ValueError("output_loss, hidden_loss and label_loss are all none: the student would learn nothing")
+        if isinstance(self.temperature, Change) and min(self.temperature.start, self.temperature.end) <= 0:
+            raise ValueError("temperature: start and end must be above 0")
+        return self
+
+
+class Control(Section):
+    tf_idf: bool
+    hard_labels: bool
+    random_weights: bool
+    target_labels: bool
 
 
 class Evaluation(Section):
@@ -168,7 +222,7 @@ class Pipeline(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    seed: Seed
     threads: Positive
     source: Language
     targets: Annotated[list[Language], Field(min_length=1)]
@@ -179,6 +233,7 @@ class Params(Section):
     teacher: Teacher
     soft_labels: SoftLabels
     student: Student
+    control: Control
     evaluation: Evaluation
     recording: Recording
     pipeline: Pipeline

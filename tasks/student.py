@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from kdmodels.alignment import align
 from kdmodels.choice import choose
@@ -41,23 +42,23 @@ def student(tokens: Path, soft_labels: Path, teacher: Path, out: Path, params: P
     training = np.flatnonzero(~held_out)
     held = np.flatnonzero(held_out)
     tokenizer, teacher_tokenizer = load_tokenizer(tokens / "tokenizer"), load_tokenizer(teacher)
-    counts = None
-    if numbers.init == "transtokenized":
-        counts = align(
+    def aligned() -> csr_array:
+        return align(
             _without_special([source_ids[i] for i in training], teacher_tokenizer),
             _without_special([target_ids[i] for i in training], tokenizer),
             source_size=len(teacher_tokenizer),
             target_size=len(tokenizer),
-            iterations=numbers.alignment_iterations,
+            iterations=numbers.alignment.iterations,
         )
+
     model = choose("students", numbers.architecture).build(
         teacher=load_model(teacher),
         teacher_tokenizer=teacher_tokenizer,
         tokenizer=tokenizer,
-        alignment=counts,
-        layers=numbers.layers,
+        align=aligned,
         dropout=numbers.dropout,
-        seed=params.seed,
+        seed=numbers.seed,
+        **numbers.options,
     )
     model, history = distil(
         model,
@@ -69,7 +70,7 @@ def student(tokens: Path, soft_labels: Path, teacher: Path, out: Path, params: P
         output_loss=getattr(choose("losses", numbers.output_loss), numbers.output_loss),
         temperature=numbers.temperature,
         padding=tokenizer.pad_token_id,
-        schedule=schedule(numbers, evaluations_per_epoch=numbers.evaluations_per_epoch, seed=params.seed),
+        schedule=schedule(numbers, evaluations_per_epoch=numbers.evaluations_per_epoch, seed=numbers.seed),
         checkpoints=checkpoint_folder(f"student-{target}", [tokens, soft_labels, teacher], numbers, params),
         log=progress(record),
     )

@@ -1,0 +1,1 @@
+"""No loss in this slot."""
