@@ -1,6 +1,6 @@
 """Single-label classification of texts: what a teacher gives, what a student is compared by."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +69,38 @@ def pad(rows: TokenIds, length: int, padding: int) -> tuple[torch.Tensor, torch.
 
 def logits_of(model: Any, rows: TokenIds, *, padding: int, batch_rows: int) -> Floats:
     """Return a model's logits [rows, classes] on token ids, computed sorted by length, given in the order of the rows."""
+
+    def read(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = model(input_ids=ids, attention_mask=mask).logits
+        return logits
+
+    return _read(model, rows, read, padding=padding, batch_rows=batch_rows)
+
+
+def pooled_of(model: Any, rows: TokenIds, *, padding: int, batch_rows: int) -> Floats:
+    """Return a model's pooled hidden states [rows, width] on token ids, as `forward` gives them; else as `logits_of`."""
+    return _read(model, rows, lambda ids, mask: forward(model, ids, mask)[1], padding=padding, batch_rows=batch_rows)
+
+
+def _read(
+    model: Any,
+    rows: TokenIds,
+    read: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    *,
+    padding: int,
+    batch_rows: int,
+) -> Floats:
     order = np.argsort([len(row) for row in rows], kind="stable")
-    result = np.empty((len(rows), model.config.num_labels), dtype=np.float32)
+    batches: list[Floats] = []
     was_training = model.training
     model.eval()
     with torch.inference_mode():
         for start in range(0, len(order), batch_rows):
             chosen = order[start : start + batch_rows]
             ids, mask = pad([rows[i] for i in chosen], max(len(rows[i]) for i in chosen), padding)
-            output = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))
-            result[chosen] = output.logits.float().cpu().numpy()
+            batches.append(read(ids.to(model.device), mask.to(model.device)).float().cpu().numpy())
     model.train(was_training)
-    return result
+    return np.concatenate(batches)[np.argsort(order, kind="stable")]
 
 
 def probabilities(logits_NC: Floats) -> Floats:
@@ -93,15 +113,21 @@ def agreement(student_NC: Floats, teacher_NC: Floats) -> float:
     return float(np.mean(student_NC.argmax(axis=1) == teacher_NC.argmax(axis=1)))
 
 
+def compare_rows(student_NC: Floats, teacher_NC: Floats) -> NDArray[np.float64]:
+    """Return KL(teacher || student) of each row in nats, [rows]."""
+    student = torch.from_numpy(student_NC).double().log_softmax(dim=-1)
+    teacher = torch.from_numpy(teacher_NC).double().log_softmax(dim=-1)
+    rows = torch.nn.functional.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=-1)
+    return rows.numpy()
+
+
 def compare(student_NC: Floats, teacher_NC: Floats) -> dict[str, float]:
     """Return how close a student is to its teacher.
 
     `agreement` is the share of equal answers, `divergence` the mean KL(teacher || student) in nats. `selection` orders
     checkpoints: by agreement, and where that is equal by divergence, which can never outweigh one row of agreement.
     """
-    student = torch.from_numpy(student_NC).double().log_softmax(dim=-1)
-    teacher = torch.from_numpy(teacher_NC).double().log_softmax(dim=-1)
-    divergence = float(torch.nn.functional.kl_div(student, teacher, reduction="batchmean", log_target=True))
+    divergence = float(compare_rows(student_NC, teacher_NC).mean())
     equal = agreement(student_NC, teacher_NC)
     smaller = divergence / (1 + divergence) / (2 * len(student_NC))
     return {"agreement": equal, "divergence": divergence, "selection": equal - smaller}

@@ -1,6 +1,7 @@
-"""Distilling a student from cached soft labels."""
+"""Distilling a student from cached soft labels and hidden states, and from labelled target text where there is some."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +9,82 @@ import numpy as np
 import torch
 from datasets import Dataset
 from numpy.typing import NDArray
+from torch import nn
 
-from kdmodels.classification import compare, logits_of, pad
+from kdmodels.classification import compare, forward, logits_of, pad, pooled_of
+from kdmodels.objective import Objective, weighted_mean
 from kdmodels.training import Batch, Log, Schedule, train
 
-Rows = Sequence[NDArray[np.integer]]
+Rows = Sequence[NDArray[np.integer[Any]]]
+Floats = NDArray[np.float32]
+_NO_LABEL = -100
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The target side of sentence pairs, with what the teacher makes of their source side.
+
+    Attributes:
+        ids: token ids of each pair's target side
+        logits_NC: [pairs, classes], the teacher's
+        hidden_NH: [pairs, width], the teacher's last layer, pooled
+        weight_N: [pairs], of each in the mean loss of its batch
+    """
+
+    ids: Rows
+    logits_NC: Floats
+    hidden_NH: Floats
+    weight_N: Floats
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled target texts.
+
+    Attributes:
+        ids: token ids of each text
+        labels_N: [texts], classes in the order of the student's logits
+    """
+
+    ids: Rows
+    labels_N: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Learner(nn.Module):
+    """A student, with what it needs while it learns: a projection of its hidden states to the teacher's width."""
+
+    def __init__(self, student: Any, width: int, teacher_width: int) -> None:
+        super().__init__()
+        self.student = student
+        self.projection: nn.Module = nn.Identity() if width == teacher_width else nn.Linear(width, teacher_width)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits [batch, classes] and hidden states [batch, teacher's width]."""
+        logits_BC, hidden_BH = forward(self.student, input_ids, attention_mask)
+        return logits_BC, self.projection(hidden_BH)
+
+
+def learner(student: Any, pairs: Pairs, seed: int) -> Learner:
+    """Return a student as something that can learn from pairs; a projection starts from random weights."""
+    width = pooled_of(student, pairs.ids[:1], padding=0, batch_rows=1).shape[1]
+    torch.manual_seed(seed)
+    return Learner(student, width, pairs.hidden_NH.shape[1])
 
 
 def distil(
-    student: Any,
+    learning: Learner,
     *,
-    token_ids: Rows,
-    teacher_NC: NDArray[np.float32],
-    weight_N: NDArray[np.float32],
-    held_out_ids: Rows,
-    held_out_teacher_MC: NDArray[np.float32],
-    output_loss: Callable[..., torch.Tensor],
-    temperature: float,
+    pairs: Pairs,
+    labelled: Labelled | None,
+    held_out: Pairs,
+    objective: Objective,
+    frozen: Callable[[float], Sequence[nn.Parameter]],
     padding: int,
     schedule: Schedule,
     checkpoints: Path,
@@ -33,41 +93,64 @@ def distil(
     """Train a student on target text to give the teacher's outputs on the same pairs' source text.
 
     Args:
-        token_ids: of the target side of each pair
-        teacher_NC: [pairs, classes], the teacher's logits on the source side of the same pairs
-        weight_N: [pairs], of each pair in the mean loss of its batch
-        held_out_ids, held_out_teacher_MC: the same of pairs that choose the checkpoint, by agreement with the teacher
-        output_loss: of student and teacher logits and a temperature, a value a row
+        pairs: what it learns from
+        labelled: target texts with labels, which learn by the objective's loss on labels
+        held_out: pairs that choose the checkpoint, by agreement with the teacher
+        frozen: gives the parameters that stay as they are, by the share of the steps that are done
 
     Returns:
         the student at its best, and the history of its training
     """
-    teacher, weights = torch.from_numpy(teacher_NC), torch.from_numpy(weight_N)
+    teacher_NC, teacher_NH, weight_N = (
+        torch.from_numpy(values) for values in (pairs.logits_NC, pairs.hidden_NH, pairs.weight_N)
+    )
+    using = pairs if objective.output_loss is not None or objective.hidden_loss is not None else None
+    texts = labelled if objective.label_loss is not None else None
+    ids = [*(using.ids if using else ()), *(texts.ids if texts else ())]
+    count = len(using) if using else 0
+    labels = [_NO_LABEL] * count + ([] if texts is None else texts.labels_N.tolist())
 
     def collate(rows: list[dict[str, Any]]) -> Batch:
-        ids, mask = pad([row["ids"] for row in rows], max(len(row["ids"]) for row in rows), padding)
-        pairs = [row["pair"] for row in rows]
+        # pairs first, so that a batch is cut into its two kinds without looking at the values
+        rows = sorted(rows, key=lambda row: row["number"] >= count)
+        numbers = [row["number"] for row in rows if row["number"] < count]
+        batch_ids, mask = pad([row["ids"] for row in rows], max(len(row["ids"]) for row in rows), padding)
         return {
-            "input_ids": ids,
+            "input_ids": batch_ids,
             "attention_mask": mask,
-            "teacher_BC": teacher[pairs],
-            "weight_B": weights[pairs],
+            "teacher_BC": teacher_NC[numbers],
+            "teacher_BH": teacher_NH[numbers],
+            "weight_B": weight_N[numbers],
+            "labels_B": torch.tensor([labels[row["number"]] for row in rows if row["number"] >= count]),
         }
 
-    def loss(model: Any, batch: Batch) -> torch.Tensor:
-        student_BC = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-        loss_B = output_loss(student_BC, batch["teacher_BC"], temperature=temperature)
-        return (loss_B * batch["weight_B"]).sum() / batch["weight_B"].sum()
+    def loss(model: Any, batch: Batch, share: float) -> torch.Tensor:
+        _thaw(model, frozen(share))
+        logits_BC, hidden_BH = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        of_pairs = len(batch["teacher_BC"])
+        total: torch.Tensor = logits_BC.new_zeros(())
+        if of_pairs:
+            total = total + objective.of_pairs(
+                share,
+                student_BC=logits_BC[:of_pairs],
+                teacher_BC=batch["teacher_BC"],
+                student_BH=hidden_BH[:of_pairs],
+                teacher_BH=batch["teacher_BH"],
+                weight_B=batch["weight_B"],
+            )
+        if len(batch["labels_B"]):
+            total = total + objective.of_labels(share, student_BC=logits_BC[of_pairs:], labels_B=batch["labels_B"])
+        return total
 
     def score(model: Any) -> dict[str, float]:
-        logits = logits_of(model, held_out_ids, padding=padding, batch_rows=schedule.batch_size)
-        return compare(logits, held_out_teacher_MC)
+        logits = logits_of(model.student, held_out.ids, padding=padding, batch_rows=schedule.batch_size)
+        return compare(logits, held_out.logits_NC)
 
-    rows = Dataset.from_dict({"ids": [row.tolist() for row in token_ids], "pair": range(len(token_ids))})
-    return train(
-        student,
+    rows = Dataset.from_dict({"ids": [row.tolist() for row in ids], "number": range(len(ids))})
+    trained, history = train(
+        learning,
         rows,
-        lengths=[len(row) for row in token_ids],
+        lengths=[len(row) for row in ids],
         collate=collate,
         loss=loss,
         score=score,
@@ -75,3 +158,71 @@ def distil(
         checkpoints=checkpoints,
         log=log,
     )
+    _thaw(trained, ())
+    return trained.student, history
+
+
+def learn_hidden_states(
+    learning: Learner,
+    *,
+    pairs: Pairs,
+    held_out: Pairs,
+    hidden_loss: Callable[..., torch.Tensor],
+    padding: int,
+    schedule: Schedule,
+    checkpoints: Path,
+    log: Log,
+) -> list[dict[str, float]]:
+    """Train a student's hidden states alone to be the teacher's on the other side (Reimers & Gurevych 2020, arXiv 2004.09813).
+
+    The checkpoint is chosen by the mean cosine of both on held-out pairs. The student is changed in place.
+
+    Returns:
+        the history of this training
+    """
+    teacher_NH, weight_N = torch.from_numpy(pairs.hidden_NH), torch.from_numpy(pairs.weight_N)
+
+    def collate(rows: list[dict[str, Any]]) -> Batch:
+        ids, mask = pad([row["ids"] for row in rows], max(len(row["ids"]) for row in rows), padding)
+        numbers = [row["number"] for row in rows]
+        return {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "teacher_BH": teacher_NH[numbers],
+            "weight_B": weight_N[numbers],
+        }
+
+    def loss(model: Any, batch: Batch, share: float) -> torch.Tensor:
+        del share
+        _, hidden_BH = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        return weighted_mean(hidden_loss(hidden_BH, batch["teacher_BH"]), batch["weight_B"])
+
+    def score(model: Any) -> dict[str, float]:
+        hidden_NH = pooled_of(model.student, held_out.ids, padding=padding, batch_rows=schedule.batch_size)
+        with torch.inference_mode():
+            ours_NH = model.projection(torch.from_numpy(hidden_NH).to(next(model.parameters()).device)).cpu()
+        theirs_NH = torch.from_numpy(held_out.hidden_NH)
+        cosine = float(nn.functional.cosine_similarity(ours_NH.double(), theirs_NH.double()).mean())
+        return {"cosine": cosine, "selection": cosine}
+
+    rows = Dataset.from_dict({"ids": [row.tolist() for row in pairs.ids], "number": range(len(pairs))})
+    trained, history = train(
+        learning,
+        rows,
+        lengths=[len(row) for row in pairs.ids],
+        collate=collate,
+        loss=loss,
+        score=score,
+        schedule=schedule,
+        checkpoints=checkpoints,
+        log=log,
+    )
+    learning.load_state_dict(trained.state_dict())
+    return history
+
+
+def _thaw(model: nn.Module, frozen: Sequence[nn.Parameter]) -> None:
+    """Let all parameters learn but the frozen ones; without a gradient the optimizer leaves a parameter as it is."""
+    still = {id(parameter) for parameter in frozen}
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) not in still)

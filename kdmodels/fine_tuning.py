@@ -38,7 +38,8 @@ def fine_tune(
         ids, mask = pad([row["ids"] for row in rows], max(len(row["ids"]) for row in rows), padding)
         return {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([row["label"] for row in rows])}
 
-    def loss(model: Any, batch: Batch) -> torch.Tensor:
+    def loss(model: Any, batch: Batch, share: float) -> torch.Tensor:
+        del share
         logits_BC = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
         return functional.cross_entropy(logits_BC, batch["labels"], label_smoothing=label_smoothing)
 

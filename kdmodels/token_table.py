@@ -16,15 +16,16 @@ def read_tokens(folder: Path) -> dict[str, Any]:
     """Read the columns of tokenized pairs, after proof that no pair has come apart.
 
     Returns:
-        id, source_hash, source_ids and target_ids as lists; held_out [pairs] and weight [pairs] as arrays
+        id, source_hash, source_ids and target_ids as lists; held_out, weight and translation_score [pairs] as arrays
 
     Raises:
         DamagedError: with the row that came apart, or where the file is not readable.
     """
-    table = read_table(folder / FILE, _PROVED)
+    table = read_table(folder / FILE, [*_PROVED, "translation_score"])
     columns: dict[str, Any] = {name: table[name].to_pylist() for name in _PROVED}
     prove_tokens(folder / FILE, *columns.values())
     return columns | {
         "held_out": np.array(columns["held_out"], dtype=bool),
         "weight": np.array(columns["weight"], dtype=np.float32),
+        "translation_score": table["translation_score"].to_numpy(),
     }

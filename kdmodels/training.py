@@ -45,7 +45,7 @@ def train(
     *,
     lengths: Sequence[int],
     collate: Callable[[list[dict[str, Any]]], Batch],
-    loss: Callable[[Any, Batch], torch.Tensor],
+    loss: Callable[[Any, Batch, float], torch.Tensor],
     score: Callable[[Any], dict[str, float]],
     schedule: Schedule,
     checkpoints: Path,
@@ -56,7 +56,7 @@ def train(
     Args:
         rows: a data set with a length and rows, which `collate` makes batches of.
         lengths: of the rows, in tokens; rows of like length share a batch, so that little is padding.
-        loss: of the model on a batch; a scalar.
+        loss: of the model on a batch, and the share of the steps that are done; a scalar.
         score: scores of the model, chosen by the highest `selection`, the earliest where several are equal.
         checkpoints: a folder for checkpoints; what is there is gone on from, and it is removed at the end.
             It must be of this training alone.
@@ -161,7 +161,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
         rows: Any,
         lengths: Sequence[int],
         collate: Any,
-        loss: Callable[[Any, Batch], torch.Tensor],
+        loss: Callable[[Any, Batch, float], torch.Tensor],
         score: Callable[[Any], dict[str, float]],
         log: Log,
     ) -> None:
@@ -181,7 +181,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
         return RowsByLength(self._lengths, self.args.train_batch_size, self.args.data_seed)
 
     def compute_loss(self, model: Any, inputs: Batch, return_outputs: bool = False, **_: Any) -> torch.Tensor:
-        value = self._loss(model, inputs)
+        value = self._loss(model, inputs, self.state.global_step / self.state.max_steps)
         if not torch.isfinite(value):
             raise BadInputError(
                 f"the loss became {value.item()} at step {self.state.global_step}. Lower learning_rate in params.yaml, "

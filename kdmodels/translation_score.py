@@ -183,6 +183,7 @@ def _direction(cause: Sequence[list[str]], effect: Sequence[list[str]], iteratio
         source_size=len(causes),
         target_size=len(effects),
         iterations=iterations,
+        symmetrised=False,
     )
     cells = counts.tocoo()
     effect_of, cause_of = (np.asarray(one, dtype=np.int64) for one in cells.coords)

@@ -60,7 +60,8 @@ def narrower(embeddings_VH: torch.Tensor, width: int) -> torch.Tensor:
     centred = exact - exact.mean(dim=0)
     _, _, components = torch.linalg.svd(centred, full_matrices=False)
     found = centred @ components[:width].T
-    return (found * (exact.std() / found.std())).to(embeddings_VH.dtype)
+    narrow: torch.Tensor = (found * (exact.std() / found.std())).to(embeddings_VH.dtype)
+    return narrow
 
 
 def student_config(

@@ -14,11 +14,11 @@ from ruamel.yaml.error import YAMLError
 
 from kdmodels.choice import arguments, check, choices, choose
 from kdmodels.errors import BadInputError
-from tasks.sections import Or, Params, Section, Student
+from tasks.sections import CHANGING, FIXED, Or, Params, Section, Student
 
 PARAMS_FILE = "params.yaml"
 GRAPH_FILE = "dvc.yaml"
-_FREE = {"options", "label_map"}  # mappings without keys of their own: replaced as a whole
+_FREE = {"options", "label_map"}  # mappings whose keys depend on a choice: others replace them as a whole
 _GIVEN = {"folder", "source", "target", "language"}  # by the stage, not by params.yaml
 _BUILT_FROM = {"teacher", "teacher_tokenizer", "tokenizer", "align", "dropout", "seed"}  # likewise, a student
 
@@ -120,12 +120,18 @@ def _lay_over(values: Any, changes: dict[str, Any], overlay: Path, above: tuple[
         place = (*above, key)
         if not isinstance(values, dict) or key not in values:
             raise BadInputError(f"{overlay}: {'.'.join(place)}: no such key in {PARAMS_FILE}")
-        if isinstance(change, dict) and key not in _FREE:
+        if isinstance(change, dict) and (key not in _FREE or _alike(values[key], change)):
             _lay_over(values[key], change, overlay, place)
         elif isinstance(change, list) and isinstance(values[key], list):
             _replace_items(values[key], change)
         elif values[key] != change:
             values[key] = change
+
+
+def _alike(values: Any, change: dict[str, Any]) -> bool:
+    """Say whether a mapping can be changed in its place, so that its comments stay: same keys, and no mappings inside."""
+    flat = not any(isinstance(value, dict) for mapping in (values, change) for value in mapping.values())
+    return flat and bool(change) and set(values) == set(change)
 
 
 def _replace_items(values: Any, items: list[Any]) -> None:
@@ -140,7 +146,7 @@ def _replace_items(values: Any, items: list[Any]) -> None:
 
 
 def _explain(path: Path, item: Any) -> str:
-    place = ".".join(str(part) for part in item["loc"]) or "the whole file"
+    place = ".".join(str(part) for part in item["loc"] if part not in {FIXED, CHANGING}) or "the whole file"
     kind, given, message = item["type"], item["input"], item["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         return f"{path}: {place}: no such key; see the comments in {PARAMS_FILE} for those there are"

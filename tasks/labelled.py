@@ -67,10 +67,11 @@ class _Texts:
 
 
 def labelled(sources: Path, out: Path, params: Params, record: "Recorder") -> None:
-    """Write train.parquet, valid.parquet, test/<language>.parquet, the list of labels and a report.
+    """Write train.parquet, valid.parquet, test/<language>.parquet, target/<language>.parquet, the labels and a report.
 
     A target without a test set gets an empty one: its student is evaluated without labels. A text that is repeated
     with the same label is dropped and counted; so is one that stands in a test set, unless leaks are to stop the stage.
+    The labelled text of a target is empty too where there is none, or `labelled.target_labels` does not let it in.
 
     Raises:
         BadInputError: where a file or row is not as it must be, with file and line.
@@ -80,9 +81,11 @@ def labelled(sources: Path, out: Path, params: Params, record: "Recorder") -> No
     manifest = read_manifest(sources)
     found = [as_found(one) for one in manifest["labelled"]]
     tested = {language: [as_found(one) for one in files] for language, files in manifest["test"].items()}
+    own = {language: [as_found(one) for one in files] for language, files in manifest["target"].items()}
     record.sources(
         [("labelled", one) for one in found]
         + [(f"test.{language}", one) for language, files in tested.items() for one in files]
+        + [(f"target.{language}", one) for language, files in own.items() for one in files]
     )
     mapped = _Mapping(section.label_map)
     every = _read(mapped(module.read_labelled(found, language=params.source, **options)))
@@ -94,7 +97,7 @@ def labelled(sources: Path, out: Path, params: Params, record: "Recorder") -> No
         test = _read(row for row in mapped(rows) if _is_test(row[1], section.test_share))
         tests[language] = drawn if language == params.source and drawn.rows else test
     mapped.check(f"{PARAMS_FILE}: labelled.label_map")
-    leaks = _leaks(texts, tests, params)
+    leaks = _leaks(texts, [tests[params.source]], list(tests.values()), params)
     left = [row for row in texts.rows if row.id not in leaks]
     if section.cap is not None:
         drawn_first = sorted(left, key=lambda row: text_hash(row.text))[: section.cap]
@@ -111,6 +114,13 @@ def labelled(sources: Path, out: Path, params: Params, record: "Recorder") -> No
         _check_test(test, labels)
         report[f"test/{language}"] = len(test.rows)
         _write(out / "test" / f"{language}.parquet", test.rows)
+    (out / "target").mkdir()
+    for language in params.targets:
+        files = own.get(language, [])
+        rows = module.read_labelled(files, language=language, **options) if files else ()
+        learned = _learned(mapped(rows), tests[language], labels, params)
+        report[f"target/{language}"] = len(learned)
+        _write(out / "target" / f"{language}.parquet", learned)
     _write(out / "train.parquet", train)
     _write(out / "valid.parquet", valid)
     write_json(out / "labels.json", labels)
@@ -158,15 +168,32 @@ def _draw(every: _Texts, share: float) -> tuple[_Texts, _Texts]:
     return texts, drawn
 
 
-def _leaks(texts: _Texts, tests: dict[str, _Texts], params: Params) -> set[str]:
-    """Return the ids of labelled texts that stand in a test set: the same text or nearly, the same id or group."""
+def _learned(
+    rows: Iterable[tuple[str, LabelledText]], test: _Texts, labels: list[str], params: Params
+) -> list[LabelledText]:
+    """Return the texts of a target to learn from: not those for validation, nor those that stand in its test set."""
+    texts = _read((place, row) for place, row in rows if row.split != "valid")
+    share = params.labelled.test_share
+    leaks = _leaks(texts, [test], [test], params)
+    _check_test(texts, labels)
+    return [row for row in texts.rows if row.id not in leaks and not (share > 0 and _is_test(row, share))]
+
+
+def _leaks(texts: _Texts, alike: Iterable[_Texts], others: Iterable[_Texts], params: Params) -> set[str]:
+    """Return the ids of labelled texts that stand in a test set: the same text or nearly, the same id or group.
+
+    Args:
+        alike: test sets in the language of the texts
+        others: test sets whose ids and groups are compared, whatever their language
+    """
     rows = {row.text: row for row in reversed(texts.rows)}
-    test = tests[params.source]
-    found = overlap(list(rows), [row.text for row in test.rows], near=params.corpus.cleaning.leak_near)
-    places = {row.text: test.place(row) for row in test.rows}
-    leaks = {rows[ours].id: (texts.place(rows[ours]), places[theirs], kind) for ours, theirs, kind in found}
+    leaks: dict[str, tuple[str, str, str]] = {}
+    for test in alike:
+        found = overlap(list(rows), [row.text for row in test.rows], near=params.corpus.cleaning.leak_near)
+        places = {row.text: test.place(row) for row in test.rows}
+        leaks |= {rows[ours].id: (texts.place(rows[ours]), places[theirs], kind) for ours, theirs, kind in found}
     if params.sources.compare_ids:
-        for other in tests.values():
+        for other in others:
             for kind in ("id", "group"):
                 marks = {getattr(row, kind): other.place(row) for row in other.rows if getattr(row, kind) is not None}
                 for row in texts.rows:

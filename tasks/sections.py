@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -162,8 +162,17 @@ class Frozen(Section):
     body: Annotated[float, Field(ge=0, le=1)]
 
 
-Weight = Annotated[float, Field(ge=0, le=1000)] | Change
-Temperature = Annotated[float, Field(gt=0, le=100)] | Change
+def _form(value: Any) -> str:
+    return CHANGING if isinstance(value, dict | Change) else FIXED
+
+
+FIXED, CHANGING = "a number", "a change"  # forms of a value; only that which was meant is told of where it is wrong
+Weight = Annotated[
+    Annotated[float, Field(ge=0, le=1000), Tag(FIXED)] | Annotated[Change, Tag(CHANGING)], Discriminator(_form)
+]
+Temperature = Annotated[
+    Annotated[float, Field(gt=0, le=100), Tag(FIXED)] | Annotated[Change, Tag(CHANGING)], Discriminator(_form)
+]
 
 
 class Student(Training):

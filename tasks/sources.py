@@ -51,6 +51,11 @@ def sources(lock: Path, out: Path, params: Params, record: "Recorder") -> None:
             language: fetcher.all_of(module, module.test_files(folder=folder, language=language, **options))
             for language in (params.source, *params.targets)
         },
+        "target": {
+            target: fetcher.all_of(module, _labelled_targets(module, folder, target, options))
+            for target in params.targets
+            if params.labelled.target_labels
+        },
     }
     _check_tests(manifests["labelled"]["test"])
     for name, manifest in manifests.items():
@@ -59,6 +64,16 @@ def sources(lock: Path, out: Path, params: Params, record: "Recorder") -> None:
     record.metrics({"files": fetcher.files, "fetched": fetcher.fetched, "changed": len(fetcher.changed)})
     for address in fetcher.changed:
         print(f"changed at its source, taken anew: {address}", flush=True)
+
+
+def _labelled_targets(module: ModuleType, folder: Path, target: str, options: dict[str, Any]) -> list[Wanted]:
+    """Return the files of labelled text of a target language; none where the source has none, which is no fault."""
+    try:
+        found: list[Wanted] = module.labelled_files(folder=folder, language=target, **options)
+        return found
+    except BadInputError as error:
+        print(f"no labelled text of {target}: {error}", flush=True)
+        return []
 
 
 def _check_tests(files: dict[str, list[dict[str, Any]]]) -> None:

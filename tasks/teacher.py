@@ -44,7 +44,7 @@ def teacher(train: Path, valid: Path, labels: Path, out: Path, params: Params, r
         padding=tokenizer.pad_token_id,
         label_smoothing=params.teacher.label_smoothing,
         schedule=schedule(params.teacher, evaluations_per_epoch=1, seed=params.seed),
-        checkpoints=checkpoint_folder("teacher", [train, valid, labels, encoder], params.teacher, params),
+        checkpoints=checkpoint_folder("teacher", [train, valid, labels, encoder], params.teacher, params.seed, params),
         log=progress(record),
     )
     model.save_pretrained(out / "model")

@@ -27,7 +27,7 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
         DamagedError: where a pair is no longer the one that `corpus` wrote.
         BadInputError: where the teacher cannot read texts of tokens.maximum_length.
     """
-    pairs = read_table(corpus, _PROVED)
+    pairs = read_table(corpus, [*_PROVED, "translation_score"])
     texts = {name: pairs[name].to_pylist() for name in _PROVED}
     prove_pairs(corpus, *texts.values())
     encoder = find_encoder(
@@ -54,7 +54,9 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
     target_ids = target_tokenizer(texts["target"], truncation=True, max_length=length)["input_ids"]
     uses = (texts[name] for name in ("held_out", "weight"))
     rows = zip(texts["id"], texts["source_hash"], source_ids, target_ids, *uses, strict=True)
-    columns = {name: pairs[name] for name in ("id", "content_hash", "source_hash", "held_out", "weight")}
+    columns = {
+        name: pairs[name] for name in ("id", "content_hash", "source_hash", "held_out", "weight", "translation_score")
+    }
     columns |= {"source_ids": source_ids, "target_ids": target_ids, "seal": [token_seal(*row) for row in rows]}
     write_table(out / FILE, columns)
     unknown = target_tokenizer.unk_token_id

@@ -16,7 +16,13 @@ from tasks.sections import Params, Training
 if TYPE_CHECKING:
     from tasks.recording import Recorder
 
-_SHOWN = {"loss": "loss", "eval_accuracy": "accuracy", "eval_agreement": "agreement", "eval_divergence": "divergence"}
+_SHOWN = {
+    "loss": "loss",
+    "eval_accuracy": "accuracy",
+    "eval_agreement": "agreement",
+    "eval_divergence": "divergence",
+    "eval_cosine": "cosine",
+}
 
 
 def schedule(section: Training, *, evaluations_per_epoch: int, seed: int) -> Schedule:
@@ -33,12 +39,12 @@ def schedule(section: Training, *, evaluations_per_epoch: int, seed: int) -> Sch
     )
 
 
-def checkpoint_folder(stage: str, inputs: Sequence[Path], section: Training, params: Params) -> Path:
+def checkpoint_folder(stage: str, inputs: Sequence[Path], section: Training, seed: int, params: Params) -> Path:
     """Return the folder of one training's checkpoints: another input or number is another folder."""
     content = {
         "inputs": [folder_sha256(path) if path.is_dir() else sha256(path) for path in inputs],
         "params": section.model_dump(mode="json"),
-        "seed": params.seed,
+        "seed": seed,
         "threads": params.threads,
         "maximum_length": params.tokens.maximum_length,
     }
@@ -62,13 +68,17 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
         temporary.write_text(text.getvalue(), encoding="utf-8")
 
 
-def progress(record: "Recorder") -> Log:
-    """Return a log that records each line of a training's history and prints what a reader wants of it."""
+def progress(record: "Recorder", phase: str = "") -> Log:
+    """Return a log that records each line of a training's history and prints what a reader wants of it.
+
+    Args:
+        phase: put before the names of what is recorded, where a stage trains more than once
+    """
 
     def log(values: dict[str, float], step: int) -> None:
-        record.metrics({name: value for name, value in values.items() if "runtime" not in name}, step)
+        record.metrics({f"{phase}{name}": value for name, value in values.items() if "runtime" not in name}, step)
         shown = [f"{word} {values[name]:.4f}" for name, word in _SHOWN.items() if name in values]
         if shown:
-            print(f"step {step}: {', '.join(shown)}", flush=True)
+            print(f"{phase}step {step}: {', '.join(shown)}", flush=True)
 
     return log

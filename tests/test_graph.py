@@ -23,6 +23,9 @@ CHOSEN = {
     "${corpus.second.source}": "corpora",
     "${corpus.third.source}": "corpora",
     "${student.output_loss}": "losses",
+    "${student.hidden_loss}": "losses",
+    "${student.label_loss}": "losses",
+    "${student.hidden_phase.loss}": "losses",
     "${student.architecture}": "students",
 }
 
@@ -69,8 +72,8 @@ def used_params(stage: str) -> set[str]:
     """Return the keys of params.yaml that a stage's code reads: `params.a.b` anywhere in its own file."""
     source = (ROOT / f"tasks/{stage}.py").read_text(encoding="utf-8")
     files = [source]
-    for helper in ("training", "cleaning"):
-        if f"from tasks.{helper} import" in source:
+    for helper in ("distilling", "training", "cleaning"):
+        if any(f"from tasks.{helper} import" in text for text in files):
             files.append((ROOT / f"tasks/{helper}.py").read_text(encoding="utf-8"))
     found = set()
     for text in files:

@@ -112,7 +112,9 @@ def test_a_new_language_runs_its_own_stages(copy: TinyProject) -> None:
                                       ("corpus", "tokens", "soft_labels", "student", "evaluation"))}  # fmt: skip
     after = copy.outputs()
     changed = {path for path in before if before[path] != after[path]}
-    assert changed == {"data/sources", "data/labelled/test", "data/labelled/report.json"}, "they add the new language"
+    assert changed == {
+        "data/sources", "data/labelled/test", "data/labelled/target", "data/labelled/report.json",
+    }, "they add the new language"  # fmt: skip
 
 
 def test_the_second_language_over_the_same_english_costs_no_teacher_pass(copy: TinyProject) -> None:

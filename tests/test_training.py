@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from kdmodels.checkpoints import newest_whole
-from kdmodels.distillation import distil
+from kdmodels.distillation import Pairs, distil, learner
 from kdmodels.errors import BadInputError
 from kdmodels.losses.soft_kl import soft_kl
+from kdmodels.objective import Objective
+from kdmodels.ramps import constant
 from kdmodels.training import Schedule
 from tests import tiny
 
@@ -32,13 +34,22 @@ def run(
     ids = [np.array(row) for row in tokenizer(texts)["input_ids"]]
     teacher = random.normal(size=(ROWS + 8, 3)).astype(np.float32) * 2
     numbers = {**SCHEDULE.__dict__, "seed": seed}
+    hidden = random.normal(size=(ROWS + 8, 16)).astype(np.float32)
+    pairs, held_out = (
+        Pairs(ids[part], teacher[part], hidden[part], np.ones(len(ids[part]), dtype=np.float32))
+        for part in (slice(0, ROWS), slice(ROWS, None))
+    )
     model, history = distil(
-        model, token_ids=ids[:ROWS], teacher_NC=teacher[:ROWS],
-        weight_N=np.ones(ROWS, dtype=np.float32), held_out_ids=ids[ROWS:],
-        held_out_teacher_MC=teacher[ROWS:], output_loss=loss, temperature=2.0, padding=0,
-        schedule=Schedule(**numbers), checkpoints=checkpoints, log=lambda values, step: None,
+        learner(model, pairs, seed), pairs=pairs, labelled=None, held_out=held_out, objective=objective(loss),
+        frozen=lambda share: (), padding=0, schedule=Schedule(**numbers), checkpoints=checkpoints,
+        log=lambda values, step: None,
     )  # fmt: skip
     return model.state_dict(), history
+
+
+def objective(loss: Callable[..., torch.Tensor]) -> Objective:
+    one = constant(1.0)
+    return Objective(loss, one, constant(2.0), None, one, None, one)
 
 
 def killed_at(step: int) -> Callable[..., torch.Tensor]:

@@ -54,8 +54,10 @@ def test_the_student_computes_what_the_teacher_computes_on_the_aligned_tokens(ki
         teacher=teacher,
         teacher_tokenizer=theirs,
         tokenizer=ours,
-        alignment=counts,
+        align=lambda: counts,
+        init="transtokenized",
         layers=[0, 1, 2],
+        width=None,
         dropout=0.0,
         seed=1,
     ).eval()
@@ -87,8 +89,8 @@ def test_padding_changes_nothing(kind: str, tmp_path: Path) -> None:
     teacher, theirs = make_teacher(kind, tmp_path)
     ours = target_tokenizer(theirs, tmp_path / "target", tiny.GERMAN)
     student = build(
-        teacher=teacher, teacher_tokenizer=theirs, tokenizer=ours, alignment=identity_counts(theirs, ours, 0),
-        layers=[2, 0], dropout=0.0, seed=1,
+        teacher=teacher, teacher_tokenizer=theirs, tokenizer=ours, align=lambda: identity_counts(theirs, ours, 0),
+        init="transtokenized", layers=[2, 0], width=None, dropout=0.0, seed=1,
     ).eval()  # fmt: skip
     alone = ours(["die lampe"], return_tensors="pt")
     padded = ours(["die lampe", "stornieren sie jetzt meine bestellung"], padding=True, return_tensors="pt")
@@ -122,32 +124,55 @@ def test_an_unaligned_piece_takes_the_embedding_of_the_same_word_else_the_mean(t
 def test_the_chosen_layers_are_the_teachers_and_random_ones_are_not(tmp_path: Path) -> None:
     teacher, theirs = make_teacher("wordpiece", tmp_path)
     ours = target_tokenizer(theirs, tmp_path / "target", tiny.GERMAN)
-    given = {"teacher": teacher, "teacher_tokenizer": theirs, "tokenizer": ours, "layers": [2], "dropout": 0.0}
+    given = {
+        "teacher": teacher, "teacher_tokenizer": theirs, "tokenizer": ours, "layers": [2], "width": None, "dropout": 0.0,
+        "align": lambda: identity_counts(theirs, ours, 0),
+    }  # fmt: skip
     name = "bert.encoder.layer.{}.output.dense.weight"
-    student = build(**given, alignment=identity_counts(theirs, ours, 0), seed=1)
+    student = build(**given, init="transtokenized", seed=1)
     assert torch.equal(student.state_dict()[name.format(0)], teacher.state_dict()[name.format(2)])
-    random = build(**given, alignment=None, seed=1)
+    random = build(**given, init="random", seed=1)
     assert not torch.equal(random.state_dict()[name.format(0)], teacher.state_dict()[name.format(2)])
-    assert torch.equal(random.classifier.weight, build(**given, alignment=None, seed=1).classifier.weight)
+    assert torch.equal(random.classifier.weight, build(**given, init="random", seed=1).classifier.weight)
 
 
 def test_layers_that_the_teacher_has_not_are_refused_with_those_it_has(tmp_path: Path) -> None:
     teacher, theirs = make_teacher("wordpiece", tmp_path)
-    with pytest.raises(BadInputError, match=r"student\.layers: \[0, 3\] .* which has 3: each of 0 to 2"):
-        build(
-            teacher=teacher,
-            teacher_tokenizer=theirs,
-            tokenizer=theirs,
-            alignment=None,
-            layers=[0, 3],
-            dropout=0.0,
-            seed=1,
-        )
+    given = {"teacher": teacher, "teacher_tokenizer": theirs, "tokenizer": theirs, "align": never, "dropout": 0.0}
+    with pytest.raises(
+        BadInputError, match=r"student\.options\.layers: \[0, 3\] .* which has 3: one or more of 0 to 2"
+    ):
+        build(**given, init="random", layers=[0, 3], width=None, seed=1)
+    with pytest.raises(BadInputError, match=r"student\.options\.width: 7 does not fit: a multiple of the teacher's 2"):
+        build(**given, init="random", layers=[0], width=7, seed=1)
+
+
+def never() -> csr_array:
+    raise AssertionError("a student from random weights needs no alignment")
+
+
+def test_a_narrower_student_keeps_what_tells_its_embeddings_apart(tmp_path: Path) -> None:
+    teacher, theirs = make_teacher("wordpiece", tmp_path)
+    ours = target_tokenizer(theirs, tmp_path / "target", tiny.GERMAN)
+    student = build(
+        teacher=teacher, teacher_tokenizer=theirs, tokenizer=ours, align=lambda: identity_counts(theirs, ours, 0),
+        init="transtokenized", layers=[0, 2], width=8, dropout=0.0, seed=1,
+    )  # fmt: skip
+    narrow = student.get_input_embeddings().weight.detach()
+    assert narrow.shape == (len(ours), 8)
+    assert student.config.num_hidden_layers == 2
+    whole = target_embeddings(teacher.get_input_embeddings().weight, identity_counts(theirs, ours, 0), theirs, ours)
+    centred = whole - whole.mean(dim=0)
+    kept = torch.linalg.svdvals(narrow.double()).square() / torch.linalg.svdvals(narrow.double()).square().sum()
+    expected = torch.linalg.svdvals(centred.double())[:8].square()
+    assert torch.allclose(kept, expected / expected.sum(), atol=1e-4), "the directions of most variance, in its order"
+    assert narrow.std().item() == pytest.approx(whole.std().item(), rel=0.05)
 
 
 def test_the_student_knows_the_teachers_labels(tmp_path: Path) -> None:
     teacher, theirs = make_teacher("wordpiece", tmp_path)
     student = build(
-        teacher=teacher, teacher_tokenizer=theirs, tokenizer=theirs, alignment=None, layers=[1], dropout=0.0, seed=1
-    )
+        teacher=teacher, teacher_tokenizer=theirs, tokenizer=theirs, align=never, init="random", layers=[1], width=None,
+        dropout=0.0, seed=1,
+    )  # fmt: skip
     assert student.config.id2label == dict(enumerate(tiny.LABELS))

@@ -1,0 +1,67 @@
+"""What a student learns from: a loss on outputs, one on hidden states and one on labels, each with its weight."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from kdmodels.ramps import Ramp
+
+Loss = Callable[..., torch.Tensor]  # a value a row
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The weighted sum of up to three losses; the weights and the temperature may change over the training.
+
+    Attributes:
+        output_loss: of student and teacher logits [rows, classes] and a temperature; or none
+        hidden_loss: of pooled hidden states [rows, width] of both; or none
+        label_loss: of student logits [rows, classes] and labels [rows]; or none
+    """
+
+    output_loss: Loss | None
+    output_weight: Ramp
+    temperature: Ramp
+    hidden_loss: Loss | None
+    hidden_weight: Ramp
+    label_loss: Loss | None
+    label_weight: Ramp
+
+    def of_pairs(
+        self,
+        share: float,
+        *,
+        student_BC: torch.Tensor,
+        teacher_BC: torch.Tensor,
+        student_BH: torch.Tensor,
+        teacher_BH: torch.Tensor,
+        weight_B: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the loss of pairs, each loss a mean over them by their weights.
+
+        Args:
+            share: of the training that is done, 0 to 1
+            student_BC, teacher_BC: [pairs, classes], logits
+            student_BH, teacher_BH: [pairs, width], pooled hidden states
+            weight_B: [pairs], above 0
+        """
+        total = student_BC.new_zeros(())
+        if self.output_loss is not None:
+            rows_B = self.output_loss(student_BC, teacher_BC, temperature=self.temperature.at(share))
+            total = total + self.output_weight.at(share) * weighted_mean(rows_B, weight_B)
+        if self.hidden_loss is not None:
+            rows_B = self.hidden_loss(student_BH, teacher_BH)
+            total = total + self.hidden_weight.at(share) * weighted_mean(rows_B, weight_B)
+        return total
+
+    def of_labels(self, share: float, *, student_BC: torch.Tensor, labels_B: torch.Tensor) -> torch.Tensor:
+        """Return the loss of labelled texts, a mean over them."""
+        if self.label_loss is None:
+            return student_BC.new_zeros(())
+        return self.label_weight.at(share) * self.label_loss(student_BC, labels_B).mean()
+
+
+def weighted_mean(rows_B: torch.Tensor, weight_B: torch.Tensor) -> torch.Tensor:
+    """Return the mean of a value a row by the weights of the rows."""
+    return (rows_B * weight_B).sum() / weight_B.sum()
