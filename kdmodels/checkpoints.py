@@ -1,6 +1,7 @@
 """Checkpoints that are known to be whole, so that a killed training goes on from the newest good one."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from kdmodels.errors import BadInputError
@@ -24,6 +25,25 @@ def newest_whole(folder: Path) -> Path | None:
             return checkpoint
         shutil.rmtree(checkpoint)
     return None
+
+
+def keep(folder: Path, write: Callable[[Path], None]) -> Path:
+    """Keep what a finished part of a longer work made, so that the work does not do it again after a kill.
+
+    Args:
+        write: puts it into a folder; what an earlier attempt left half-written there is gone
+    """
+    checkpoint = folder / f"{_PREFIX}0"
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    checkpoint.mkdir(parents=True)
+    write(checkpoint)
+    seal(checkpoint)
+    return checkpoint
+
+
+def kept(folder: Path) -> Path | None:
+    """Return the folder that `keep` filled, or none where it never came to its end."""
+    return newest_whole(folder) if folder.is_dir() else None
 
 
 def _is_whole(checkpoint: Path) -> bool:

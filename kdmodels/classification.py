@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kdmodels.choice import choose
 from kdmodels.errors import BadInputError
+from kdmodels.files import read_json
 
 Floats = NDArray[np.float32]
 TokenIds = Sequence[NDArray[np.integer]]
@@ -37,11 +39,21 @@ def load_model(folder: Path, labels: Sequence[str] | None = None) -> Any:
             "ignore_mismatched_sizes": True,
         }
     try:
+        own = _own_class(folder)
+        if own is not None:
+            return own.from_pretrained(folder, use_safetensors=True, local_files_only=True)
         return AutoModelForSequenceClassification.from_pretrained(
             folder, trust_remote_code=False, use_safetensors=True, **head
         )
     except (OSError, ValueError) as error:
         raise BadInputError(f"{folder}: no classifier can be loaded from it: {error}") from None
+
+
+def _own_class(folder: Path) -> Any:
+    """Return the class of an architecture of kdmodels/students that transformers does not know; else none."""
+    settings = folder / "config.json"
+    name = read_json(settings).get("architecture") if settings.is_file() else None
+    return None if name is None else choose("students", name).Model
 
 
 def label_names(model: Any) -> list[str]:
@@ -52,6 +64,8 @@ def label_names(model: Any) -> list[str]:
 def forward(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return a model's logits [batch, classes] and the mean of its last hidden layer over real tokens [batch, width]."""
     output = model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
+    if getattr(output, "pooled", None) is not None:  # of a student of our own: what its head reads
+        return output.logits, output.pooled
     mask = attention_mask.unsqueeze(-1).to(output.logits.dtype)
     pooled = (output.hidden_states[-1] * mask).sum(dim=1) / mask.sum(dim=1)
     return output.logits, pooled
@@ -139,3 +153,13 @@ def cross_entropy_scores(logits_NC: Floats, labels_N: NDArray[np.integer]) -> di
     loss = float(-logs[np.arange(len(labels_N)), labels_N].mean())
     accuracy = float(np.mean(logits_NC.argmax(axis=1) == labels_N))
     return {"accuracy": accuracy, "loss": loss, "selection": accuracy - loss / (1 + loss) / (2 * len(labels_N))}
+
+
+def answers_table(ids: Sequence[str], student_NC: Floats, teacher_NC: Floats, labels: Sequence[str]) -> dict[str, Any]:
+    """Return a student's and its teacher's answers on held-out pairs as columns, by which designs are compared."""
+    return {
+        "id": list(ids),
+        "teacher": [labels[number] for number in teacher_NC.argmax(axis=1)],
+        "student": [labels[number] for number in student_NC.argmax(axis=1)],
+        "divergence": compare_rows(student_NC, teacher_NC),
+    }

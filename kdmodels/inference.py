@@ -44,14 +44,14 @@ class Predictor:
             raise BadInputError(f"{folder}: no student there (no config.json). To train it: distilingua run")
         import torch
         from safetensors import SafetensorError
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoTokenizer
+
+        from kdmodels.classification import load_model
 
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-            self._model: Any = AutoModelForSequenceClassification.from_pretrained(
-                folder, trust_remote_code=False, use_safetensors=True, local_files_only=True
-            )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            self._model: Any = load_model(folder)
+        except (OSError, ValueError, KeyError, SafetensorError, BadInputError) as error:
             raise DamagedError(
                 f"{folder}: the student cannot be read ({error}). To restore it: dvc checkout --force"
             ) from None

@@ -24,6 +24,7 @@ class Identity:
 
     Attributes:
         teacher: sha256 over the teacher's folder, tokenizer included
+        folds: likewise of the teachers of the folds, where some rows are theirs
         tokenizer: sha256 over the tokenizer's definition, which turned the texts into tokens
         maximum_length: tokens a text, special tokens included
         labels: in the order of the logits
@@ -34,6 +35,7 @@ class Identity:
     """
 
     teacher: str
+    folds: tuple[str, ...]
     tokenizer: str
     maximum_length: int
     labels: tuple[str, ...]
@@ -56,11 +58,13 @@ class SoftLabels:
         hashes_N: content addresses of the texts, in hex, ascending after `sorted_rows`
         logits_NC: [rows, classes], raw, no temperature
         hidden_NH: [rows, width], masked mean of the last hidden layer
+        folds_N: [rows], the fold whose teacher made each, since the others had learned from the text; -1: the main one
     """
 
     hashes_N: NDArray[np.str_]
     logits_NC: NDArray[np.float32]
     hidden_NH: NDArray[np.float32]
+    folds_N: NDArray[np.int8]
 
     def __len__(self) -> int:
         return len(self.hashes_N)
@@ -84,8 +88,11 @@ class SoftLabels:
 
     def sorted_rows(self) -> "SoftLabels":
         """Return the rows in the order of their hashes."""
-        order = np.argsort(self.hashes_N)
-        return SoftLabels(self.hashes_N[order], self.logits_NC[order], self.hidden_NH[order])
+        return self.at(np.argsort(self.hashes_N))
+
+    def at(self, rows: NDArray[np.integer[Any]] | slice) -> "SoftLabels":
+        """Return some rows, in the order asked for."""
+        return SoftLabels(self.hashes_N[rows], self.logits_NC[rows], self.hidden_NH[rows], self.folds_N[rows])
 
 
 def join(parts: Sequence[SoftLabels]) -> SoftLabels:
@@ -94,6 +101,7 @@ def join(parts: Sequence[SoftLabels]) -> SoftLabels:
         np.concatenate([part.hashes_N for part in parts]),
         np.concatenate([part.logits_NC for part in parts]),
         np.concatenate([part.hidden_NH for part in parts]),
+        np.concatenate([part.folds_N for part in parts]),
     )
 
 
@@ -123,6 +131,7 @@ def write_shard(path: Path, labels: SoftLabels) -> None:
                 "hashes": hashes.reshape(len(labels), _HASH_BYTES).copy(),
                 "logits": np.ascontiguousarray(labels.logits_NC, dtype=np.float32),
                 "hidden": np.ascontiguousarray(labels.hidden_NH, dtype=np.float32),
+                "folds": np.ascontiguousarray(labels.folds_N, dtype=np.int8),
                 "seals": seals.reshape(len(labels), SEAL_BYTES).copy(),
             },
             temporary,
@@ -169,7 +178,7 @@ def read_shard(folder: Path, entry: dict[str, Any]) -> SoftLabels:
         )
     tensors = load_file(path)
     hashes = np.array([row.tobytes().hex() for row in tensors["hashes"]], dtype=f"<U{2 * _HASH_BYTES}")
-    labels = SoftLabels(hashes, tensors["logits"], tensors["hidden"])
+    labels = SoftLabels(hashes, tensors["logits"], tensors["hidden"], tensors["folds"])
     _check_finite(labels, path)
     for row, (seal, stored) in enumerate(zip(_seals(labels), tensors["seals"], strict=True)):
         if seal != stored.tobytes():
@@ -178,8 +187,8 @@ def read_shard(folder: Path, entry: dict[str, Any]) -> SoftLabels:
 
 
 def _seals(labels: SoftLabels) -> list[bytes]:
-    rows = zip(labels.hashes_N.tolist(), labels.logits_NC, labels.hidden_NH, strict=True)
-    return [label_seal(name, logits_C, hidden_H) for name, logits_C, hidden_H in rows]
+    rows = zip(labels.hashes_N.tolist(), labels.logits_NC, labels.hidden_NH, labels.folds_N.tolist(), strict=True)
+    return [label_seal(*row) for row in rows]
 
 
 _REMEDY = (
@@ -201,10 +210,7 @@ def read_labels(folder: Path, identity: Identity | None) -> SoftLabels:
 def write_labels(folder: Path, identity: Identity, labels: SoftLabels, shard_rows: int) -> None:
     """Write all rows as a folder of shards."""
     for start in range(0, len(labels), shard_rows):
-        part = slice(start, start + shard_rows)
-        append_shard(
-            folder, identity, SoftLabels(labels.hashes_N[part], labels.logits_NC[part], labels.hidden_NH[part])
-        )
+        append_shard(folder, identity, labels.at(slice(start, start + shard_rows)))
 
 
 def read_store(folder: Path, identity: Identity, refused: list[str]) -> SoftLabels | None:

@@ -10,6 +10,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from kdmodels.classification import forward, pad
+from kdmodels.cross_fitting import MAIN
 from kdmodels.label_store import Identity, SoftLabels, append_shard, join, read_store
 
 Text = tuple[str, NDArray[np.integer]]  # its hash and its token ids
@@ -56,7 +57,7 @@ def label_texts(
             say(f"labelled {made} of {len(missing)} texts")
     everything = join(parts).sorted_rows()
     wanted = everything.rows_of(sorted(name for name, _ in texts))
-    return SoftLabels(everything.hashes_N[wanted], everything.logits_NC[wanted], everything.hidden_NH[wanted]), made
+    return everything.at(wanted), made
 
 
 def _shards(missing: dict[str, Any], batch: tuple[int, int], shard_rows: int) -> Iterator[list[list[Text]]]:
@@ -91,4 +92,5 @@ def _label_batch(model: Any, batch: list[Text], shape: tuple[int, int], padding:
         np.array([name for name, _ in batch]),
         logits[: len(batch)].float().cpu().numpy(),
         hidden[: len(batch)].float().cpu().numpy(),
+        np.full(len(batch), MAIN, dtype=np.int8),
     )

@@ -29,19 +29,21 @@ def token_seal(
     target_ids: Sequence[int],
     held_out: bool,
     weight: float,
+    translation_score: float | None,
 ) -> str:
-    """Return the seal of a pair of token sequences with the hash that its soft labels are found by; else as of a pair."""
+    """Return the seal of a pair of token sequences with the hash that its soft labels are found by and its score."""
     ids = [np.asarray(row, dtype=np.int32).tobytes() for row in (source_ids, target_ids)]
-    return _digest([identity.encode(), source_hash.encode(), *ids, _use(held_out, weight)]).hex()
+    score = b"" if translation_score is None else np.float32(translation_score).tobytes()
+    return _digest([identity.encode(), source_hash.encode(), *ids, _use(held_out, weight), score]).hex()
 
 
 def _use(held_out: bool, weight: float) -> bytes:
     return bytes([held_out]) + np.float32(weight).tobytes()  # as the table keeps it
 
 
-def label_seal(source_hash: str, logits_C: NDArray[np.float32], hidden_H: NDArray[np.float32]) -> bytes:
-    """Return the seal of one text's soft labels."""
-    return _digest([source_hash.encode(), logits_C.tobytes(), hidden_H.tobytes()])
+def label_seal(source_hash: str, logits_C: NDArray[np.float32], hidden_H: NDArray[np.float32], fold: int) -> bytes:
+    """Return the seal of one text's soft labels with the fold whose teacher made them."""
+    return _digest([source_hash.encode(), logits_C.tobytes(), hidden_H.tobytes(), fold.to_bytes(2, signed=True)])
 
 
 def _digest(parts: Iterable[bytes]) -> bytes:
@@ -83,6 +85,7 @@ def prove_tokens(
     target_ids: Sequence[Sequence[int]],
     held_out: Sequence[bool],
     weights: Sequence[float],
+    translation_scores: Sequence[float | None],
     seals: Sequence[str],
 ) -> None:
     """Prove that each row still has the two token sequences, the id and the hash that it was written with.
@@ -90,7 +93,8 @@ def prove_tokens(
     Raises:
         DamagedError: with the stage and the first row that came apart.
     """
-    rows = zip(ids, source_hashes, source_ids, target_ids, held_out, weights, strict=True)
+    uses = (held_out, weights, translation_scores)
+    rows = zip(ids, source_hashes, source_ids, target_ids, *uses, strict=True)
     for row, (sealed, seal) in enumerate(zip(rows, seals, strict=True)):
         if seal != token_seal(*sealed):
             raise came_apart("tokens", path, row, sealed[0])

@@ -71,6 +71,22 @@ def draw_scores(rows: Sequence[tuple[str, dict[str, float]]], title: str, path: 
     save(drawing, path)
 
 
+def draw_trade(
+    values: Sequence[tuple[str, dict[str, float]]], costs: Sequence[float], axis: str, title: str, path: Path
+) -> None:
+    """Draw each value with its interval over its cost, which is drawn on a logarithmic scale."""
+    drawing = figure(7, 4.5)
+    axes = drawing.add_subplot()
+    for (name, score), cost in zip(values, costs, strict=True):
+        distance = [[score["value"] - score["low"]], [score["high"] - score["value"]]]
+        color = "tab:blue" if name == "student" else "gray"
+        axes.errorbar([cost], [score["value"]], yerr=distance, marker="o", color=color, capsize=3)
+        axes.annotate(f" {name}", (cost, score["value"]), color=color)
+    axes.set(xscale="log", xlabel=axis, ylabel="accuracy", ylim=(0, 1), title=title)
+    axes.margins(x=0.25)
+    save(drawing, path)
+
+
 def draw_distribution(shares: pd.Series, title: str, path: Path) -> None:
     """Draw the share of texts that were given each label."""
     drawing = figure(6, 0.4 * len(shares) + 1.2)

@@ -19,18 +19,25 @@ A small classifier of `{target}` text. It learned from the soft labels that a te
 | | |
 |---|---|
 | teacher | `{teacher}`, fine-tuned on labelled `{source}` text |
-| architecture | {architecture}, {layers} layers, {parameters:,} parameters |
+| architecture | {architecture}, {parameters:,} parameters |
 | labels | {labels} |
 
 ```python
-from transformers import pipeline
-
-classify = pipeline("text-classification", "path/to/this/folder")
+{use}
 ```
 
 Its scores, with the controls they stand beside, are in the evaluation that was made of it.
 It inherits the teacher's errors and the biases of the parallel corpus; measure it on text of your own before you rely on it.
 """
+
+
+_PIPELINE = """from transformers import pipeline
+
+classify = pipeline("text-classification", "path/to/this/folder")"""
+_PREDICTOR = """from pathlib import Path
+from kdmodels.inference import Predictor
+
+answers = Predictor(Path("path/to/this/folder"), batch_rows=32).predict(["..."])"""
 
 
 def student_card(*, source: str, target: str, teacher: str, model: Any, pairs: int) -> str:
@@ -40,8 +47,15 @@ def student_card(*, source: str, target: str, teacher: str, model: Any, pairs: i
         target=target,
         teacher=teacher,
         pairs=pairs,
-        architecture=type(model).__name__,
-        layers=model.config.num_hidden_layers,
+        use=_PREDICTOR if hasattr(model.config, "architecture") else _PIPELINE,
+        architecture=_architecture(model),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         labels=", ".join(f"`{model.config.id2label[i]}`" for i in range(model.config.num_labels)),
     )
+
+
+def _architecture(model: Any) -> str:
+    config = model.config
+    if hasattr(config, "architecture"):
+        return f"{config.architecture} of kdmodels/students"
+    return f"{type(model).__name__}, {config.num_hidden_layers} layers"

@@ -9,7 +9,7 @@ from kdmodels.ledger import prove_tokens
 from kdmodels.tables import read_table
 
 FILE = "tokens.parquet"
-_PROVED = ("id", "source_hash", "source_ids", "target_ids", "held_out", "weight", "seal")
+_PROVED = ("id", "source_hash", "source_ids", "target_ids", "held_out", "weight", "translation_score", "seal")
 
 
 def read_tokens(folder: Path) -> dict[str, Any]:
@@ -21,11 +21,11 @@ def read_tokens(folder: Path) -> dict[str, Any]:
     Raises:
         DamagedError: with the row that came apart, or where the file is not readable.
     """
-    table = read_table(folder / FILE, [*_PROVED, "translation_score"])
+    table = read_table(folder / FILE, _PROVED)
     columns: dict[str, Any] = {name: table[name].to_pylist() for name in _PROVED}
     prove_tokens(folder / FILE, *columns.values())
     return columns | {
         "held_out": np.array(columns["held_out"], dtype=bool),
         "weight": np.array(columns["weight"], dtype=np.float32),
-        "translation_score": table["translation_score"].to_numpy(),
+        "translation_score": np.array(columns["translation_score"], dtype=np.float32),  # none is not a number
     }

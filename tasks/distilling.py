@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from kdmodels.alignment import align
-from kdmodels.checkpoints import newest_whole, seal
+from kdmodels.checkpoints import keep, kept
 from kdmodels.choice import choose
-from kdmodels.classification import Floats, compare_rows, label_names, load_model, logits_of, probabilities
+from kdmodels.classification import answers_table, label_names, load_model, logits_of, probabilities
 from kdmodels.distillation import Labelled, Learner, Pairs, distil, learn_hidden_states, learner
 from kdmodels.encoder import load_tokenizer
 from kdmodels.files import read_json, write_json
@@ -114,7 +114,8 @@ def distilled(
     write_json(out / "metrics.json", {"held_out": held_scores, "epoch": best["epoch"]})
     record.metrics({f"held_out/{key}": value for key, value in held_scores.items()})
     logits = logits_of(student, held_out.ids, padding=tokenizer.pad_token_id, batch_rows=section.batch_size)
-    _write_held_out(out / HELD_OUT, table, logits, held_out.logits_NC, label_names(teacher_model))
+    ids = [name for name, held in zip(table["id"], table["held_out"], strict=True) if held]
+    write_table(out / HELD_OUT, answers_table(ids, logits, held_out.logits_NC, label_names(teacher_model)))
     shutil.rmtree(_hidden_done(checkpoints), ignore_errors=True)
     return student, len(pairs)
 
@@ -192,7 +193,7 @@ def _hidden_phase(
     from safetensors.torch import load_file, save_file
 
     done = _hidden_done(checkpoints)
-    found = newest_whole(done) if done.is_dir() else None
+    found = kept(done)
     if found is not None:
         learning.load_state_dict(load_file(found / "learner.safetensors"))
         history: list[dict[str, float]] = read_json(found / "history.json")
@@ -210,24 +211,14 @@ def _hidden_phase(
         checkpoints=checkpoints.with_name(f"{checkpoints.name}-hidden"),
         log=progress(record, "hidden/"),
     )
-    checkpoint = done / "checkpoint-0"
-    checkpoint.mkdir(parents=True)
-    save_file(learning.state_dict(), checkpoint / "learner.safetensors")
-    write_json(checkpoint / "history.json", history)
-    seal(checkpoint)
+
+    def write(folder: Path) -> None:
+        save_file(learning.state_dict(), folder / "learner.safetensors")
+        write_json(folder / "history.json", history)
+
+    keep(done, write)
     return history
 
 
 def _hidden_done(checkpoints: Path) -> Path:
     return checkpoints.with_name(f"{checkpoints.name}-hidden-done")
-
-
-def _write_held_out(path: Path, table: dict[str, Any], ours: Floats, theirs: Floats, labels: list[str]) -> None:
-    """Write student's and teacher's answers on each held-out pair, which designs are compared by."""
-    columns = {
-        "id": [name for name, held in zip(table["id"], table["held_out"], strict=True) if held],
-        "teacher": [labels[number] for number in theirs.argmax(axis=1)],
-        "student": [labels[number] for number in ours.argmax(axis=1)],
-        "divergence": compare_rows(ours, theirs),
-    }
-    write_table(path, columns)

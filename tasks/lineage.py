@@ -35,7 +35,9 @@ def instance(stage: str, out: Path) -> str:
 
 def language_of(stage: str, out: Path) -> str | None:
     """Return the language a stage's output is for, or None where it is for all."""
-    return out.name if out.parent.name == stage else None
+    parts = out.parts
+    below = parts[parts.index(stage) + 1 :] if stage in parts else ()
+    return below[0] if below else None
 
 
 def numbers(stage: str, params: Params) -> dict[str, str]:

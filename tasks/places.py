@@ -6,6 +6,8 @@ They are kept at an absolute path, which `dvc exp run` finds too: it works in te
 import os
 from pathlib import Path
 
+CONTROL_NOTE = "control.json"  # in a control's folder: whether it was made, and why not
+
 
 def home(root: Path) -> Path:
     """Return the folder of what outlasts outputs: `DISTILINGUA_HOME`, or `.distilingua` in the project.
@@ -35,6 +37,11 @@ def checkpoints(root: Path) -> Path:
 def partial_output(out: Path) -> Path:
     """Return the folder a stage writes to before its output is whole."""
     return out.with_name(f".{out.name}.partial")
+
+
+def published(partial: Path) -> Path:
+    """Return the folder that a stage's output becomes, from the folder it is written to before."""
+    return partial.with_name(partial.name.removeprefix(".").removesuffix(".partial"))
 
 
 def tracking_store(root: Path) -> str:

@@ -20,6 +20,12 @@ def _inside(value: str) -> str:
     return value
 
 
+def _once(values: list[str]) -> list[str]:
+    if len(set(values)) != len(values):
+        raise ValueError("a name stands in it twice")
+    return values
+
+
 def _absent(value: Any) -> Any:
     return None if value == "none" else value
 
@@ -203,10 +209,11 @@ class Student(Training):
 
 
 class Control(Section):
-    tf_idf: bool
-    hard_labels: bool
-    random_weights: bool
-    target_labels: bool
+    chosen: Annotated[
+        list[Literal["tf_idf", "hard_labels", "random_weights", "target_labels"]],
+        Field(min_length=1),
+        AfterValidator(_once),
+    ]
 
 
 class Evaluation(Section):

@@ -1,15 +1,19 @@
 """The teacher's soft labels of every distinct source text."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdmodels.classification import label_names, load_model
+from kdmodels.cross_fitting import MAIN, folds_to_label_by
 from kdmodels.encoder import load_tokenizer, tokenizer_sha256
-from kdmodels.files import folder_sha256
-from kdmodels.label_store import Identity, write_labels
-from kdmodels.labelling import BACKEND, DTYPE, POOLING, label_texts
+from kdmodels.files import folder_sha256, write_json
+from kdmodels.label_store import Identity, SoftLabels, join, write_labels
+from kdmodels.labelling import BACKEND, DTYPE, POOLING, Text, label_texts
+from kdmodels.tables import read_table
 from kdmodels.token_table import read_tokens
 from tasks import places
 from tasks.sections import Params
@@ -18,36 +22,74 @@ if TYPE_CHECKING:
     from tasks.recording import Recorder
 
 
-def soft_labels(tokens: Path, teacher: Path, out: Path, params: Params, record: "Recorder") -> None:
+def soft_labels(
+    tokens: Path, pairs: Path, teacher: Path, folds: Path, out: Path, params: Params, record: "Recorder"
+) -> None:
     """Write raw logits and pooled hidden states of the source texts, sharded, with a manifest.
 
     They are copied from the label store, which outlasts outputs and is shared by all targets; what it lacks is
-    labelled first.
+    labelled first. A text that the teacher learned from is labelled by the teacher of its fold, where there are folds;
+    folds.json counts how many such texts there are, and by whom they were labelled.
     """
     table = read_tokens(tokens)
-    texts = {
-        name: np.array(ids, dtype=np.int64) for name, ids in zip(table["source_hash"], table["source_ids"], strict=True)
+    ids: dict[str, NDArray[np.integer[Any]]] = {
+        name: np.array(row, dtype=np.int64) for name, row in zip(table["source_hash"], table["source_ids"], strict=True)
     }
-    model = load_model(teacher).eval()
-    tokenizer = load_tokenizer(teacher)
-    identity = Identity(
+    sources = read_table(pairs, ["source_hash", "source"])
+    text_of = dict(zip(sources["source_hash"].to_pylist(), sources["source"].to_pylist(), strict=True))
+    assignment = read_table(folds / "assignment.parquet", ["text", "fold"])
+    learned, fold_numbers = assignment["text"].to_pylist(), assignment["fold"].to_numpy()
+    names = sorted(ids)
+    near = params.corpus.cleaning.leak_near
+    places_in = folds_to_label_by([text_of[name] for name in names], learned, np.arange(len(learned)), near)
+    fold_N = np.where(places_in == MAIN, MAIN, fold_numbers[np.maximum(places_in, 0)])
+    made = 0
+    parts: list[SoftLabels] = []
+    teachers: list[str] = []
+    main = _identity(teacher, params)
+    for fold in [MAIN, *sorted(set(fold_N.tolist()) - {MAIN})]:
+        folder = teacher if fold == MAIN else folds / str(fold)
+        identity = main if fold == MAIN else _identity(folder, params)
+        texts = [(name, ids[name]) for name, own in zip(names, fold_N, strict=True) if own == fold]
+        if not texts:
+            continue
+        labels, passes = _label(folder, texts, identity, params)
+        made += passes
+        parts.append(replace(labels, folds_N=np.full(len(labels), fold, dtype=np.int8)))
+        teachers += [] if fold == MAIN else [identity.teacher]
+    labels = join(parts).sorted_rows()
+    write_labels(out, replace(main, folds=tuple(teachers)), labels, params.soft_labels.shard_rows)
+    seen = places_in != MAIN
+    counts = {
+        "texts": len(names),
+        "in_sample": int((seen & (fold_N == MAIN)).sum()),
+        "out_of_fold": int((seen & (fold_N != MAIN)).sum()),
+    }
+    write_json(out / "folds.json", counts)
+    record.metrics({**{name: float(value) for name, value in counts.items()}, "teacher_passes": made})
+
+
+def _identity(teacher: Path, params: Params) -> Identity:
+    return Identity(
         teacher=folder_sha256(teacher),
-        tokenizer=tokenizer_sha256(tokenizer),
+        folds=(),
+        tokenizer=tokenizer_sha256(load_tokenizer(teacher)),
         maximum_length=params.tokens.maximum_length,
-        labels=tuple(label_names(model)),
+        labels=tuple(label_names(load_model(teacher))),
         pooling=POOLING,
         backend=BACKEND,
         dtype=DTYPE,
         batch=(params.soft_labels.batch_rows, params.soft_labels.bucket),
     )
-    labels, made = label_texts(
-        model,
-        sorted(texts.items()),
+
+
+def _label(folder: Path, texts: list[Text], identity: Identity, params: Params) -> tuple[SoftLabels, int]:
+    return label_texts(
+        load_model(folder).eval(),
+        texts,
         store=places.label_store(Path()),
         identity=identity,
         shard_rows=params.soft_labels.shard_rows,
-        padding=tokenizer.pad_token_id,
+        padding=load_tokenizer(folder).pad_token_id,
         say=lambda line: print(line, flush=True),
     )
-    write_labels(out, identity, labels, params.soft_labels.shard_rows)
-    record.metrics({"texts": len(labels), "teacher_passes": made})

@@ -1,26 +1,38 @@
 """Fine-tune the teacher on the labelled source text."""
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kdmodels.calibration import cross_fitted
+from kdmodels.checkpoints import keep, kept
 from kdmodels.classification import cross_entropy_scores, load_model, logits_of
+from kdmodels.cross_fitting import check_folds, folds_of
 from kdmodels.encoder import find_encoder, load_tokenizer
 from kdmodels.files import read_json, write_json
 from kdmodels.fine_tuning import fine_tune
-from kdmodels.tables import read_table
+from kdmodels.tables import read_table, write_table
 from tasks.sections import Params
 from tasks.training import checkpoint_folder, progress, schedule, write_history
 
 if TYPE_CHECKING:
     from tasks.recording import Recorder
 
+ASSIGNMENT = "assignment.parquet"
+
 
 def teacher(train: Path, valid: Path, labels: Path, out: Path, params: Params, record: "Recorder") -> None:
     """Write the teacher as a Hugging Face folder, its scores on the validation split and its training's history.
 
-    The epoch is chosen by accuracy on the source validation split.
+    The epoch is chosen by accuracy on the source validation split. With `teacher.folds` there is a teacher for each fold
+    too, which did not see the fold, and the list of which text is in which fold.
+
+    Raises:
+        BadInputError: where a fold is empty, or without it a class is.
     """
     encoder = find_encoder(
         params.teacher.init, revision=params.teacher.revision, weights_sha256=params.teacher.weights_sha256
@@ -28,30 +40,129 @@ def teacher(train: Path, valid: Path, labels: Path, out: Path, params: Params, r
     names: list[str] = read_json(labels)
     tokenizer = load_tokenizer(encoder)
     tokenizer.model_max_length = params.tokens.maximum_length
-    number = {name: i for i, name in enumerate(names)}
-    rows = {}
-    for split, path in (("train", train), ("valid", valid)):
-        table = read_table(path, ["text", "label"])
-        ids = tokenizer(table["text"].to_pylist(), truncation=True)["input_ids"]
-        rows[split] = (ids, np.array([number[label] for label in table["label"].to_pylist()]))
-    model, history = fine_tune(
-        lambda: load_model(encoder, names),
-        *rows["train"],
-        score=lambda model: cross_entropy_scores(
-            logits_of(model, rows["valid"][0], padding=tokenizer.pad_token_id, batch_rows=params.teacher.batch_size),
-            rows["valid"][1],
-        ),
-        padding=tokenizer.pad_token_id,
-        label_smoothing=params.teacher.label_smoothing,
-        schedule=schedule(params.teacher, evaluations_per_epoch=1, seed=params.seed),
-        checkpoints=checkpoint_folder("teacher", [train, valid, labels, encoder], params.teacher, params.seed, params),
-        log=progress(record),
-    )
+    work = _Training(encoder, names, tokenizer, (train, valid, labels), params, record)
+    folds_N = _fold_numbers(work, params.teacher.folds)
+    everything = np.ones(len(work.labels_N), dtype=bool)
+    if params.teacher.folds is None:
+        model, history = work.train(everything, "teacher", "")
+    else:  # a kill among the folds shall not cost what was finished before
+        folder, history = work.finished(everything, "teacher", "")
+        model = load_model(folder)
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     write_history(out / "training.csv", history)
     best = max((entry for entry in history if "eval_selection" in entry), key=lambda entry: entry["eval_selection"])
-    metrics = {"valid": {"accuracy": best["eval_accuracy"], "loss": best["eval_loss"]}, "epoch": best["epoch"]}
-    write_json(out / "metrics.json", metrics)
+    metrics: dict[str, Any] = {
+        "valid": {"accuracy": best["eval_accuracy"], "loss": best["eval_loss"]},
+        "epoch": best["epoch"],
+    }
+    logits, actual = work.answers(model, work.valid_ids), work.valid_labels_M
+    temperature, scores = cross_fitted(logits, actual, params.evaluation.calibration_bins)
+    write_json(out / "calibration.json", {"temperature": temperature, "valid": scores})
     record.metrics({"valid/accuracy": best["eval_accuracy"], "valid/loss": best["eval_loss"]})
+    record.metrics({"valid/temperature": temperature})
+    (out / "folds").mkdir()
+    write_table(out / "folds" / ASSIGNMENT, {"text": work.texts, "fold": folds_N})
+    if params.teacher.folds is not None:
+        metrics["out_of_fold"] = _folds(work, folds_N, params.teacher.folds, out / "folds")
+        record.metrics({"out_of_fold/accuracy": metrics["out_of_fold"]["accuracy"]})
+        work.forget()
+    write_json(out / "metrics.json", metrics)
     record.teacher_model(out / "model")
+
+
+class _Training:
+    """The labelled text as tokens, and how a teacher is trained on some of it."""
+
+    def __init__(
+        self,
+        encoder: Path,
+        names: Sequence[str],
+        tokenizer: Any,
+        inputs: tuple[Path, Path, Path],
+        params: Params,
+        record: "Recorder",
+    ) -> None:
+        self._encoder, self._inputs, self._params, self._record = encoder, inputs, params, record
+        self.names, self.tokenizer = names, tokenizer
+        self.texts, self.groups, self.ids, self.labels_N = self._read(inputs[0])
+        _, _, self.valid_ids, self.valid_labels_M = self._read(inputs[1])
+        self._finished: list[Path] = []
+
+    def _read(self, path: Path) -> tuple[list[str], list[str | None], list[list[int]], NDArray[np.int64]]:
+        table = read_table(path, ["text", "label", "group"])
+        number = {name: i for i, name in enumerate(self.names)}
+        texts = table["text"].to_pylist()
+        ids: list[list[int]] = self.tokenizer(texts, truncation=True)["input_ids"]
+        labels = np.array([number[label] for label in table["label"].to_pylist()], dtype=np.int64)
+        return texts, table["group"].to_pylist(), ids, labels
+
+    def answers(self, model: Any, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Return a model's logits, [texts, classes]."""
+        rows = [np.array(row) for row in ids]
+        return logits_of(model, rows, padding=self.tokenizer.pad_token_id, batch_rows=self._params.teacher.batch_size)
+
+    def checkpoints(self, name: str) -> Path:
+        """Return the folder of one training's checkpoints."""
+        section = self._params.teacher
+        return checkpoint_folder(name, [*self._inputs, self._encoder], section, self._params.seed, self._params)
+
+    def train(self, use_N: NDArray[np.bool_], name: str, phase: str) -> tuple[Any, list[dict[str, float]]]:
+        """Return a teacher trained on the texts that are used, [texts], and the history of its training."""
+        chosen = np.flatnonzero(use_N)
+        return fine_tune(
+            lambda: load_model(self._encoder, self.names),
+            [self.ids[i] for i in chosen],
+            self.labels_N[chosen],
+            score=lambda model: cross_entropy_scores(self.answers(model, self.valid_ids), self.valid_labels_M),
+            padding=self.tokenizer.pad_token_id,
+            label_smoothing=self._params.teacher.label_smoothing,
+            schedule=schedule(self._params.teacher, evaluations_per_epoch=1, seed=self._params.seed),
+            checkpoints=self.checkpoints(name),
+            log=progress(self._record, phase),
+        )
+
+    def finished(self, use_N: NDArray[np.bool_], name: str, phase: str) -> tuple[Path, list[dict[str, float]]]:
+        """Return what `train` does, the teacher as a folder that waits for the end of the stage."""
+        checkpoints = self.checkpoints(name)
+        place = checkpoints.with_name(f"{checkpoints.name}-done")
+        self._finished.append(place)
+        folder = kept(place)
+        if folder is None:
+            model, history = self.train(use_N, name, phase)
+
+            def write(to: Path) -> None:
+                model.save_pretrained(to / "model")
+                write_json(to / "history.json", history)
+
+            folder = keep(place, write)
+        return folder / "model", read_json(folder / "history.json")
+
+    def forget(self) -> None:
+        """Remove what waited."""
+        for place in self._finished:
+            shutil.rmtree(place)
+
+
+def _fold_numbers(work: _Training, folds: int | None) -> NDArray[np.int64]:
+    """Return the fold of each text; where there are no folds, no teacher but one, and that one saw them all: -1."""
+    if folds is None:
+        return np.full(len(work.texts), -1, dtype=np.int64)
+    folds_N = folds_of(work.texts, work.groups, folds)
+    check_folds(folds_N, work.labels_N, work.names, folds)
+    return folds_N
+
+
+def _folds(work: _Training, folds_N: NDArray[np.int64], folds: int, out: Path) -> dict[str, float]:
+    """Write the teacher of each fold, and return how good they are on the text that each did not see."""
+    logits_NC = np.empty((len(folds_N), len(work.names)), dtype=np.float32)
+    for fold in range(folds):
+        print(f"fold {fold} of {folds}", flush=True)
+        folder, _ = work.finished(folds_N != fold, f"teacher-fold{fold}", f"fold{fold}/")
+        target = out / str(fold)
+        shutil.copytree(folder, target)
+        work.tokenizer.save_pretrained(target)
+        own = np.flatnonzero(folds_N == fold)
+        logits_NC[own] = work.answers(load_model(target), [work.ids[i] for i in own])
+    found = cross_entropy_scores(logits_NC, work.labels_N)
+    return {"accuracy": found["accuracy"], "loss": found["loss"]}

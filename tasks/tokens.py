@@ -28,8 +28,8 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
         BadInputError: where the teacher cannot read texts of tokens.maximum_length.
     """
     pairs = read_table(corpus, [*_PROVED, "translation_score"])
-    texts = {name: pairs[name].to_pylist() for name in _PROVED}
-    prove_pairs(corpus, *texts.values())
+    texts = {name: pairs[name].to_pylist() for name in pairs}
+    prove_pairs(corpus, *(texts[name] for name in _PROVED))
     encoder = find_encoder(
         params.teacher.init, revision=params.teacher.revision, weights_sha256=params.teacher.weights_sha256
     )
@@ -52,7 +52,7 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
     target_tokenizer = load_tokenizer(folder)
     source_ids = teacher_tokenizer(texts["source"], truncation=True, max_length=length)["input_ids"]
     target_ids = target_tokenizer(texts["target"], truncation=True, max_length=length)["input_ids"]
-    uses = (texts[name] for name in ("held_out", "weight"))
+    uses = (texts[name] for name in ("held_out", "weight", "translation_score"))
     rows = zip(texts["id"], texts["source_hash"], source_ids, target_ids, *uses, strict=True)
     columns = {
         name: pairs[name] for name in ("id", "content_hash", "source_hash", "held_out", "weight", "translation_score")

@@ -3,7 +3,6 @@
 import os
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from kdmodels.redaction import redacted
 from tasks import lineage, places
 from tasks.attempts import Attempts, Patient, unless_there
 from tasks.lineage import Made, recordable
+from tasks.packing import pack
 from tasks.tracking_settings import PARENT, SWITCH, artifact_location, create_once, database_file, knock, prepare
 
 _FLUSH_ROWS, _FLUSH_SECONDS = 500, 5.0  # metrics that wait together; a call costs SQLite some 45 ms
@@ -159,7 +159,7 @@ class Run(Attempts):
             model = self._model(name, tags)
             with tempfile.TemporaryDirectory() as temporary:
                 packed = Path(temporary) / "model"
-                _pack(folder, packed, model, self.id)
+                pack(folder, packed, model, self.id)
                 self._client.log_model_artifacts(model.model_id, str(packed))
             self._made(model.model_id)
             if register:
@@ -237,39 +237,6 @@ def _experiment(client: Any, name: str, root: Path) -> str:
         found = client.get_experiment_by_name(name)
     identity: str = found.experiment_id
     return identity
-
-
-def _pack(folder: Path, packed: Path, model: Any, run: str) -> None:
-    from huggingface_hub import ModelCard
-    from mlflow.models import Model, ModelSignature
-    from mlflow.transformers import save_model
-    from mlflow.types import ColSpec, DataType, Schema
-    from transformers import pipeline
-    from transformers.utils import logging as logs
-
-    signature = ModelSignature(
-        inputs=Schema([ColSpec(DataType.string)]),
-        outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]),
-    )
-    card = folder / "README.md"
-    made = Model(artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=run, model_id=model.model_id)
-    bars = logs.is_progress_bar_enabled()
-    logs.disable_progress_bar()
-    try:
-        save_model(
-            # MLflow also takes a folder's name, but fails on it with transformers 5; an absolute one is no hub's name
-            pipeline("text-classification", str(folder.absolute()), device="cpu"),
-            str(packed),
-            mlflow_model=made,
-            model_card=ModelCard.load(card) if card.is_file() else None,
-            model_config={"truncation": True},  # a longer text is cut, as everywhere else in the project
-            signature=signature,
-            input_example=["OK"],
-            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in ("mlflow", "torch", "transformers")],
-        )
-    finally:
-        if bars:
-            logs.enable_progress_bar()
 
 
 def _register(client: Any, name: str, model: Any, run: str) -> None:

@@ -88,7 +88,9 @@ def test_the_projects_own_params_are_right_and_frozen() -> None:
         ("  pair_weight: none", "  pair_weight: length", "student.pair_weight: input should be 'none', 'confidence', "),
         ("    body: 0.0", "    body: 1.5", "student.frozen.body: input should be less than or equal to 1"),
         ("  folds: none", "  folds: 1", "teacher.folds: input should be greater than or equal to 2"),
-        ("  tf_idf: true", "  tf_idf: perhaps", "control.tf_idf: input should be a valid boolean"),
+        ("  - tf_idf", "  - svm", "control.chosen.0: input should be 'tf_idf', 'hard_labels'"),
+        ("  - tf_idf", "  - $(touch x)", "control.chosen.0: input should be 'tf_idf', 'hard_labels'"),
+        ("  - tf_idf", "  - tf_idf\n  - tf_idf", "control.chosen: a name stands in it twice"),
         ("  folder: data/sample", "  folder: ../elsewhere", "sources.folder: may not contain '..' or start with '/'"),
         ("  folder: data/sample", "  folder: /elsewhere", "sources.folder: may not contain '..' or start with '/'"),
         ("- zh", "- en", "targets: 'en' is the source language"),
@@ -153,5 +155,5 @@ def test_a_temporary_copy_of_an_experiment_finds_the_projects_home(
 def test_the_stages_are_those_of_dvc_yaml(tmp_path: Path) -> None:
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     assert stage_names(tmp_path) == [
-        "sources", "labelled", "corpus", "tokens", "teacher", "soft_labels", "student", "evaluation",
+        "sources", "labelled", "corpus", "tokens", "teacher", "soft_labels", "student", "control", "evaluation",
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from kdmodels.files import read_json
 from kdmodels.label_store import Identity, SoftLabels, append_shard, read_labels, read_store, write_labels
 from kdmodels.pairs import text_hash
 
-IDENTITY = Identity("teacher", "tokenizer", 64, ("a", "b"), "mean", "torch", "float32", (4, 8))
+IDENTITY = Identity("teacher", (), "tokenizer", 64, ("a", "b"), "mean", "torch", "float32", (4, 8))
 
 
 def make(number: int, first: int = 0) -> SoftLabels:
@@ -20,6 +20,7 @@ def make(number: int, first: int = 0) -> SoftLabels:
         np.array([text_hash(f"text {first + i}") for i in range(number)]),
         random.normal(size=(number, 2)).astype(np.float32),
         random.normal(size=(number, 5)).astype(np.float32),
+        random.integers(-1, 3, size=number).astype(np.int8),
     )
 
 
@@ -32,6 +33,7 @@ def test_what_is_written_is_read_sorted_by_hash(tmp_path: Path) -> None:
     rows = found.rows_of(labels.hashes_N.tolist())
     assert np.array_equal(found.logits_NC[rows], labels.logits_NC)
     assert np.array_equal(found.hidden_NH[rows], labels.hidden_NH)
+    assert np.array_equal(found.folds_N[rows], labels.folds_N)
 
 
 def test_the_manifest_says_what_made_the_labels(tmp_path: Path) -> None:
@@ -40,13 +42,20 @@ def test_the_manifest_says_what_made_the_labels(tmp_path: Path) -> None:
     assert made_by["teacher"] == "teacher"
     assert made_by["labels"] == ["a", "b"]
     assert set(made_by) == {
-        "teacher", "tokenizer", "maximum_length", "labels", "pooling", "backend", "dtype", "batch",
+        "teacher", "folds", "tokenizer", "maximum_length", "labels", "pooling", "backend", "dtype", "batch",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("teacher", "x"), ("tokenizer", "x"), ("maximum_length", 32), ("labels", ("b", "a")), ("dtype", "bfloat16")],
+    [
+        ("teacher", "x"),
+        ("folds", ("y",)),
+        ("tokenizer", "x"),
+        ("maximum_length", 32),
+        ("labels", ("b", "a")),
+        ("dtype", "bfloat16"),
+    ],
 )
 def test_labels_of_another_maker_are_refused(tmp_path: Path, field: str, value: object) -> None:
     write_labels(tmp_path, IDENTITY, make(3), shard_rows=4)

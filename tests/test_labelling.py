@@ -14,7 +14,7 @@ from kdmodels.pairs import text_hash
 from tests import tiny
 
 BATCHES_A_SHARD = 2
-IDENTITY = Identity("t", "k", 64, tuple(tiny.LABELS), "mean", "torch", "float32", (4, 8))
+IDENTITY = Identity("t", (), "k", 64, tuple(tiny.LABELS), "mean", "torch", "float32", (4, 8))
 
 
 class InterruptedAfter:

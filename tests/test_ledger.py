@@ -65,6 +65,7 @@ def token_columns() -> dict[str, list[Any]]:
         "target_ids": [[1, 9 + i, 9, 2] for i in range(ROWS)],
         "held_out": [i % 2 == 0 for i in range(ROWS)],
         "weight": [1.0 + i for i in range(ROWS)],
+        "translation_score": [None, *(i / ROWS for i in range(1, ROWS))],
     }
     columns["seal"] = [token_seal(*row) for row in zip(*columns.values(), strict=True)]
     return columns
@@ -75,7 +76,9 @@ def test_tokens_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert read_tokens(tmp_path)["target_ids"] == token_columns()["target_ids"]
 
 
-@pytest.mark.parametrize("column", ["id", "source_hash", "source_ids", "target_ids", "held_out", "weight", "seal"])
+@pytest.mark.parametrize(
+    "column", ["id", "source_hash", "source_ids", "target_ids", "held_out", "weight", "translation_score", "seal"]
+)
 def test_a_line_swapped_behind_tokens_is_found_with_its_row(tmp_path: Path, column: str) -> None:
     columns = token_columns()
     swap(columns[column], 3)
@@ -84,12 +87,12 @@ def test_a_line_swapped_behind_tokens_is_found_with_its_row(tmp_path: Path, colu
         read_tokens(tmp_path)
 
 
-@pytest.mark.parametrize("tensor", ["hashes", "logits", "hidden", "seals"])
+@pytest.mark.parametrize("tensor", ["hashes", "logits", "hidden", "folds", "seals"])
 def test_a_line_swapped_behind_soft_labels_is_found_with_its_row(tmp_path: Path, tensor: str) -> None:
     random = np.random.default_rng(0)
     hashes = np.array(sorted(text_hash(f"source {i}") for i in range(ROWS)))
     values = (random.normal(size=(ROWS, width)).astype(np.float32) for width in (3, 5))
-    write_labels(tmp_path, IDENTITY, SoftLabels(hashes, *values), shard_rows=8)
+    write_labels(tmp_path, IDENTITY, SoftLabels(hashes, *values, np.arange(ROWS).astype(np.int8)), shard_rows=8)
     read_labels(tmp_path, IDENTITY)
     shard = tmp_path / "labels-00000.safetensors"
     tensors = load_file(shard)
@@ -124,17 +127,20 @@ def test_any_change_of_tokens_breaks_their_seal(row: tuple[Any, ...], place: int
     kinds = (st.text("ab"), st.text("01"), IDS, IDS)
     changed = list(row)
     changed[place] = data.draw(kinds[place])
-    use: dict[str, Any] = {"held_out": False, "weight": 1.0}
+    use: dict[str, Any] = {"held_out": False, "weight": 1.0, "translation_score": 0.5}
     assert (token_seal(*row, **use) == token_seal(*changed, **use)) == (list(row) == changed)
-    assert token_seal(*row, **use) != token_seal(*row, held_out=True, weight=1.0)
+    assert token_seal(*row, **use) != token_seal(*row, **use | {"held_out": True})
+    assert token_seal(*row, **use) != token_seal(*row, **use | {"translation_score": None})
 
 
-@given(st.integers(0, 2), st.integers(0, 15), st.integers(0, 7))
+@given(st.integers(0, 3), st.integers(0, 15), st.integers(0, 7))
 def test_any_flipped_bit_of_soft_labels_breaks_their_seal(part: int, byte: int, bit: int) -> None:
-    row: list[Any] = [text_hash("source"), np.ones(4, np.float32), np.full(5, 0.5, np.float32)]
+    row: list[Any] = [text_hash("source"), np.ones(4, np.float32), np.full(5, 0.5, np.float32), 3]
     seal = label_seal(*row)
     if part == 0:
         row[0] = text_hash(f"source {byte} {bit}")
+    elif part == 3:
+        row[3] ^= 1 << bit
     else:
         row[part].view(np.uint8)[byte] ^= 1 << bit
     assert label_seal(*row) != seal
@@ -154,8 +160,9 @@ def test_rows_that_move_whole_are_still_pairs(tmp_path: Path) -> None:
 
 def test_a_boundary_that_moves_breaks_the_seal() -> None:
     use: dict[str, Any] = {"held_out": False, "weight": 1.0}
+    scored = {**use, "translation_score": 0.5}
     assert pair_seal("a", "bc", "d", **use) != pair_seal("a", "b", "cd", **use)
-    assert token_seal("a", "h", [1, 2], [3], **use) != token_seal("a", "h", [1], [2, 3], **use)
+    assert token_seal("a", "h", [1, 2], [3], **scored) != token_seal("a", "h", [1], [2, 3], **scored)
 
 
 def test_a_flipped_bit_in_a_table_is_found(tmp_path: Path) -> None:

@@ -152,3 +152,47 @@ def test_the_pages_of_this_projects_runs(client: Any, params: Params, monkeypatc
         server.wait()
     with pytest.raises(BadInputError, match=address):
         ui_command(Path(), port)
+
+
+PREDICT_OWN = """
+import json, sys
+import mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+found = mlflow.pyfunc.load_model(sys.argv[2]).predict(json.loads(sys.argv[3]))
+import kdmodels
+assert sys.argv[4] in kdmodels.__file__, kdmodels.__file__
+assert not {"tasks", "flows"} & sys.modules.keys()
+print("\\n" + found.to_json(orient="records"))
+"""
+
+
+def test_a_student_of_our_own_architecture_predicts_with_the_code_that_was_packed_with_it(
+    client: Any, project: Path, params: Params, tmp_path: Path
+) -> None:
+    from kdmodels.inference import predict
+    from tests.test_small_students import build
+
+    out = Path("data/student/de")
+    student, tokenizer = build("bag", tmp_path)
+    with recorded("student", {}, out, params) as record:
+        student.save_pretrained(out / "model")
+        tokenizer.save_pretrained(out / "model")
+        record.student_model(out / "model", "de", True)
+    model = client.get_logged_model(runs(client)["student@de"].outputs.model_outputs[0].model_id)
+    place = Path(model.artifact_location.removeprefix("file://"))
+    assert not list(place.rglob("*.pkl"))
+    texts = ["wo ist mein paket", "die lampe " * 50]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    store = f"sqlite:///{project / '.distilingua' / 'mlflow.db'}"
+    words = [store, "models:/distilingua-de@latest", json.dumps(texts), "code"]
+    environment = {"PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1", "HOME": str(elsewhere)}
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", PREDICT_OWN, *words],
+        cwd=elsewhere, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.strip().split("\n")[-1])
+    expected = list(predict(out / "model", texts, batch_rows=32))
+    assert [row["label"] for row in found] == [one.label for one in expected]
+    assert [row["score"] for row in found] == pytest.approx([one.probability for one in expected], abs=1e-6)

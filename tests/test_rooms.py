@@ -9,15 +9,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("flows", "tasks", "kdmodels")
 FILES = sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-STAGES = {"sources", "labelled", "corpus", "tokens", "teacher", "soft_labels", "student", "evaluation"}
+STAGES = {"sources", "labelled", "corpus", "tokens", "teacher", "soft_labels", "student", "control", "evaluation"}
 ALLOWED_ROOMS = {"flows": {"flows", "tasks", "kdmodels"}, "tasks": {"tasks", "kdmodels"}, "kdmodels": {"kdmodels"}}
 HOMES = {
     "prefect": ["flows/", "tasks/stage.py"],
     "dvc": ["tasks/stage.py"],
-    "mlflow": ["tasks/tracking.py"],
+    "mlflow": ["tasks/tracking.py", "tasks/packing.py", "tasks/packed_student.py"],
     "ruamel": ["tasks/config.py"],
     "yaml": [],
 }
+SCRIPTS = {Path("tasks/packed_student.py")}  # which MLflow runs and nobody imports
 HEAVY = {"torch", "transformers", "mlflow", "prefect", "dvc", "datasets", "pandas", "sklearn", "scipy", "matplotlib"}
 
 
@@ -64,6 +65,8 @@ def test_what_only_reads_imports_nothing_heavy(path: str) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_nothing_happens_on_import(path: Path) -> None:
+    if path in SCRIPTS:
+        return
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     calls = [node for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
     assert not calls, f"{path}:{calls[0].lineno if calls else 0}: a call at the top of a file"

@@ -91,7 +91,7 @@ class TinyProject:
             out["path"]: out["md5"]
             for stage in stages.values()
             for out in stage["outs"]
-            if not out["path"].endswith("speed.json")
+            if not out["path"].endswith(("speed.json", "/speed"))
         }
 
 

@@ -1,0 +1,115 @@
+"""What a student is compared with: the same data, learned in a plainer way."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdmodels.errors import BadInputError
+from kdmodels.files import write_json
+from tasks import places
+from tasks.sections import Params
+
+if TYPE_CHECKING:
+    from tasks.recording import Recorder
+
+
+def control(
+    tokens: Path,
+    soft_labels: Path,
+    teacher: Path,
+    pairs: Path,
+    labelled: Path,
+    out: Path,
+    params: Params,
+    record: "Recorder",
+) -> None:
+    """Write the control that `out` is named after: its model and its answers on held-out pairs.
+
+    - `hard_labels`: the student, on the teacher's labels alone
+    - `random_weights`: the student, from random weights
+    - `target_labels`: the student, on labelled target text alone; the ceiling
+    - `tf_idf`: logistic regression on TF-IDF of the target texts, on the teacher's labels
+
+    Where one cannot be made (no labelled target text, no random start of this architecture) a note says why.
+    """
+    name = places.published(out).name
+    reason = _reason_against(name, labelled, params)
+    write_json(out / places.CONTROL_NOTE, {"control": name, "made": reason is None, "reason": reason})
+    if reason is not None:
+        print(reason, flush=True)
+        return
+    if name == "tf_idf":
+        _tf_idf(tokens, soft_labels, pairs, teacher, out)
+        return
+    from tasks.distilling import distilled
+
+    section = params.student
+    plain: dict[str, Any] = {
+        "hidden_loss": "none",
+        "hidden_phase": section.hidden_phase.model_copy(update={"loss": "none"}),
+        "pair_weight": "none",
+    }
+    each: dict[str, dict[str, Any]] = {
+        "hard_labels": {**plain, "output_loss": "hard_labels", "label_loss": "none"},
+        "random_weights": {"options": {**section.options, "init": "random"}},
+        "target_labels": {**plain, "output_loss": "none", "label_loss": "cross_entropy"},
+    }
+    changes = each[name]
+    texts = labelled if changes.get("label_loss", section.label_loss) != "none" else None
+    distilled(
+        f"{name}-{tokens.name}",
+        tokens,
+        soft_labels,
+        teacher,
+        texts,
+        out,
+        section.model_copy(update=changes),
+        params,
+        record,
+    )
+
+
+def _reason_against(name: str, labelled: Path, params: Params) -> str | None:
+    if name == "random_weights" and "init" not in params.student.options:
+        return f"{params.student.architecture} starts from random weights as it is"
+    if name == "target_labels":
+        from kdmodels.tables import read_table
+
+        if not len(read_table(labelled, ["text"])["text"]):
+            return "there is no labelled target text, or labelled.target_labels does not let it in"
+    return None
+
+
+def _tf_idf(tokens: Path, soft_labels: Path, pairs: Path, teacher: Path, out: Path) -> None:
+    import numpy as np
+
+    from kdmodels.classification import answers_table, label_names, load_model
+    from kdmodels.label_store import read_labels
+    from kdmodels.tables import read_table, write_table
+    from kdmodels.tf_idf import fit
+    from kdmodels.token_table import read_tokens
+
+    table = read_tokens(tokens)
+    columns = read_table(pairs, ["id", "target"])
+    texts: list[str] = columns["target"].to_pylist()
+    if columns["id"].to_pylist() != table["id"]:
+        raise BadInputError(f"{pairs} and {tokens}: not the same pairs in the same order. Make both again: dvc repro")
+    labels = read_labels(soft_labels, identity=None)
+    teacher_NC = labels.logits_NC[labels.rows_of(table["source_hash"])]
+    held = table["held_out"]
+    training, waiting = np.flatnonzero(~held), np.flatnonzero(held)
+    answers = teacher_NC.argmax(axis=1)
+    model = fit(
+        [texts[i] for i in training],
+        answers[training],
+        table["weight"][training],
+        held_out_texts=[texts[i] for i in waiting],
+        held_out_labels_M=answers[waiting],
+        classes=teacher_NC.shape[1],
+    )
+    (out / "model").mkdir()
+    model.save(out / "model")
+    ours = model.logits([texts[i] for i in waiting])
+    names = label_names(load_model(teacher))
+    write_table(
+        out / "held_out.parquet", answers_table([table["id"][i] for i in waiting], ours, teacher_NC[waiting], names)
+    )

@@ -1,0 +1,92 @@
+"""What an evaluation scores, each read from its folder: teacher, student and controls, all asked the same way."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdmodels import tf_idf
+from kdmodels.classification import label_names, load_model, logits_of
+from kdmodels.encoder import load_tokenizer
+from kdmodels.files import read_json
+from tasks import places
+
+Logits = NDArray[np.float32]
+
+
+class System(Protocol):
+    """Anything that gives logits of texts."""
+
+    folder: Path
+
+    def texts(self, texts: list[str]) -> Logits:
+        """Return logits, [texts, classes]."""
+
+    @property
+    def parameters(self) -> int:
+        """Return the number of weights."""
+
+
+class Reader:
+    """A model with its tokenizer."""
+
+    def __init__(self, folder: Path, batch_rows: int) -> None:
+        self.folder, self.batch_rows = folder, batch_rows
+        self.model, self.tokenizer = load_model(folder).eval(), load_tokenizer(folder)
+        self.labels = label_names(self.model)
+
+    def ids(self, rows: list[list[int]]) -> Logits:
+        """Return logits of token ids, [rows, classes]."""
+        arrays = [np.array(row, dtype=np.int64) for row in rows]
+        return logits_of(self.model, arrays, padding=self.tokenizer.pad_token_id, batch_rows=self.batch_rows)
+
+    def texts(self, texts: list[str]) -> Logits:
+        """Return logits of texts, [texts, classes]."""
+        return self.ids(self.tokenizer(texts, truncation=True)["input_ids"])
+
+    @cached_property
+    def parameters(self) -> int:
+        """Return the number of weights."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+
+class PlainReader:
+    """The TF-IDF classifier."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._model = tf_idf.load(folder)
+
+    def texts(self, texts: list[str]) -> Logits:
+        """Return logits of texts, [texts, classes]."""
+        return self._model.logits(texts)
+
+    @property
+    def parameters(self) -> int:
+        """Return the number of weights."""
+        return self._model.parameters
+
+
+def megabytes(system: System) -> float:
+    """Return what a system takes on disk, in 10^6 bytes."""
+    return sum(path.stat().st_size for path in system.folder.rglob("*") if path.is_file()) / 1e6
+
+
+def read_controls(folder: Path, chosen: Sequence[str], batch_rows: int) -> tuple[dict[str, System], dict[str, str]]:
+    """Return the chosen controls that were made, and why others were not.
+
+    What an earlier choice left in the folder does not count.
+    """
+    systems: dict[str, System] = {}
+    reasons: dict[str, str] = {}
+    for name in chosen:
+        note: dict[str, Any] = read_json(folder / name / places.CONTROL_NOTE)
+        if not note["made"]:
+            reasons[name] = note["reason"]
+            continue
+        place = folder / name / "model"
+        systems[name] = PlainReader(place) if name == "tf_idf" else Reader(place, batch_rows)
+    return systems, reasons

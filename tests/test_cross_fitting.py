@@ -1,0 +1,156 @@
+"""A text is soft-labelled by a teacher that did not see it, where the parallel text is labelled text too."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kdmodels.classification import load_model, logits_of
+from kdmodels.cross_fitting import check_folds, folds_of, folds_to_label_by
+from kdmodels.encoder import load_tokenizer
+from kdmodels.errors import BadInputError
+from kdmodels.label_store import read_labels
+from kdmodels.token_table import read_tokens
+from tasks import teacher as stage
+from tests.tiny_project import TinyProject, make
+
+FOLDS = 3
+
+
+def test_equal_texts_and_texts_of_one_group_share_a_fold_which_does_not_depend_on_others() -> None:
+    texts = [f"text {number}" for number in range(200)]
+    folds = folds_of(texts, [None] * 200, 5)
+    assert sorted(set(folds.tolist())) == [0, 1, 2, 3, 4]
+    assert folds_of(["Text  7", "other"], [None, None], 5)[0] == folds[7]
+    grouped = folds_of(texts, ["one group"] * 200, 5)
+    assert len(set(grouped.tolist())) == 1
+
+
+def test_a_source_text_goes_to_the_fold_of_the_labelled_text_that_it_is_or_nearly_is() -> None:
+    labelled = ["The parcel has not arrived yet, where is it now?", "My invoice is wrong."]
+    sources = [
+        "the parcel has not arrived yet where is it now", "My invoice is wrong.", "Something else entirely.",
+        "The parcel has not arrived yet, where is it now, please?",
+    ]  # fmt: skip
+    found = folds_to_label_by(sources, labelled, np.array([2, 0]), near=0.7)
+    assert found.tolist() == [2, 0, -1, 2]
+    assert folds_to_label_by(sources, labelled, np.array([2, 0]), near=None).tolist() == [2, 0, -1, -1]
+
+
+def test_folds_that_cannot_teach_are_refused() -> None:
+    labels = np.array([0, 0, 1, 0])
+    with pytest.raises(BadInputError, match=r"teacher\.folds: 3 folds of 4 texts leave one empty; take fewer"):
+        check_folds(np.array([0, 1, 1, 0]), labels, ["a", "b"], 3)
+    with pytest.raises(BadInputError, match=r"without fold 1 of 2 no text is left of the class 'b'"):
+        check_folds(np.array([0, 0, 1, 1]), labels, ["a", "b"], 2)
+    check_folds(np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]), ["a", "b"], 2)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
+    """Label the sample's pairs after some of the labelled texts were put among them, one with other case and spacing."""
+    project = make(tmp_path_factory.mktemp("folds"))
+    labelled = pd.read_csv(project.root / "data/sample/labelled.en.tsv", sep="\t", quoting=3)
+    path = project.root / "data/sample/parallel.en-de.tsv"
+    pairs = pd.read_csv(path, sep="\t", quoting=3)
+    own = labelled[labelled["split"] == "train"]["text"].tolist()[:6]
+    own[0] = own[0].upper().replace(" ", "  ")
+    more = pd.DataFrame({"id": [f"own{i}" for i in range(6)], "en": own, "de": [f"Satz Nummer {i}" for i in range(6)]})
+    pd.concat([pairs, more]).to_csv(path, sep="\t", index=False, quoting=3)
+    project.set(
+        teacher={"folds": FOLDS}, corpus={"cleaning": {"similarity": "none", "numbers": "none", "length_ratio": "none"}}
+    )
+    project.commit("folds")
+    project.repro("soft_labels@de")
+    return project
+
+
+def test_overlapping_text_is_labelled_by_the_teacher_of_its_fold_and_all_else_by_the_main_one(
+    project: TinyProject,
+) -> None:
+    data = project.root / "data"
+    table = read_tokens(data / "tokens/de")
+    labels = read_labels(data / "soft_labels/de", identity=None)
+    source = pd.read_parquet(data / "corpus/de/pairs.parquet").set_index("source_hash")["source"].to_dict()
+    assignment = pd.read_parquet(data / "teacher/folds/assignment.parquet")
+    fold_of = {" ".join(text.casefold().split()): fold for text, fold in assignment.to_numpy()}
+    ids = dict(zip(table["source_hash"], table["source_ids"], strict=True))
+    counts = json.loads((data / "soft_labels/de/folds.json").read_text())
+    overlapping = 0
+    for name, logits, fold in zip(labels.hashes_N.tolist(), labels.logits_NC, labels.folds_N.tolist(), strict=True):
+        expected = fold_of.get(" ".join(source[name].casefold().split()), -1)
+        overlapping += expected != -1
+        assert fold == expected or expected == -1  # a near repetition may be of a fold as well
+        folder = data / "teacher" / ("model" if fold == -1 else f"folds/{fold}")
+        tokenizer = load_tokenizer(folder)
+        ours = logits_of(load_model(folder), [np.array(ids[name])], padding=tokenizer.pad_token_id, batch_rows=1)
+        assert np.allclose(ours[0], logits, atol=1e-5)
+    assert overlapping >= 5
+    assert counts["out_of_fold"] >= overlapping
+    assert counts["in_sample"] == 0
+    assert counts["texts"] == len(labels)
+
+
+def test_the_teacher_tells_how_good_it_is_on_text_that_it_did_not_see(project: TinyProject) -> None:
+    metrics = json.loads((project.root / "data/teacher/metrics.json").read_text())
+    assert 0 <= metrics["out_of_fold"]["accuracy"] <= 1
+    calibration = json.loads((project.root / "data/teacher/calibration.json").read_text())
+    assert 0.05 <= calibration["temperature"] <= 20
+    assert set(calibration["valid"]) == {"before", "after"}
+
+
+def test_without_folds_the_same_text_counts_as_in_sample_and_costs_no_second_pass_over_the_rest(
+    project: TinyProject,
+) -> None:
+    before = json.loads((project.root / "data/soft_labels/de/folds.json").read_text())
+    project.set(teacher={"folds": "none"})
+    said = project.dvc("repro", "soft_labels@de")
+    counts = json.loads((project.root / "data/soft_labels/de/folds.json").read_text())
+    assert counts["in_sample"] == before["out_of_fold"]
+    assert counts["out_of_fold"] == 0
+    done = before["texts"] - before["out_of_fold"]
+    assert f"{done} of {before['texts']} texts are labelled already" in said
+    labels = read_labels(project.root / "data/soft_labels/de", identity=None)
+    assert set(labels.folds_N.tolist()) == {-1}
+
+
+def test_a_fold_is_trained_without_its_own_texts_and_only_once(
+    project: TinyProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.config import load_params
+
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("DISTILINGUA_HOME", str(tmp_path / "home"))
+    params = load_params(project.root)
+    params = params.model_copy(update={"teacher": params.teacher.model_copy(update={"folds": FOLDS, "epochs": 1})})
+    given = [project.root / f"data/labelled/{name}" for name in ("train.parquet", "valid.parquet", "labels.json")]
+    texts = pd.read_parquet(given[0])
+    folds = folds_of(texts["text"], [None] * len(texts), FOLDS)
+    lengths: list[int] = []
+    tune = stage.fine_tune
+
+    def watched(make_model: Any, ids: Any, *rest: Any, **more: Any) -> Any:
+        lengths.append(len(ids))
+        if len(lengths) == 4:
+            raise KeyboardInterrupt
+        return tune(make_model, ids, *rest, **more)
+
+    class Record:
+        def __getattr__(self, name: str) -> Any:
+            return lambda *_, **__: None
+
+    record: Any = Record()
+    monkeypatch.setattr(stage, "fine_tune", watched)
+    (tmp_path / "one").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        stage.teacher(*given, tmp_path / "one", params, record)
+    (tmp_path / "two").mkdir()
+    stage.teacher(*given, tmp_path / "two", params, record)
+    left = [int((folds != fold).sum()) for fold in range(FOLDS)]
+    assert lengths[:3] == [len(texts), left[0], left[1]]
+    assert lengths[3:] == [left[2], left[2]], "what was finished before the kill is not done again"
+    assert sorted(path.name for path in (tmp_path / "two/folds").iterdir()) == ["0", "1", "2", "assignment.parquet"]
+    assert not list((tmp_path / "home").rglob("*-done")), "it waits only until the stage has ended"
