@@ -3,22 +3,21 @@
 import json
 import os
 import sys
-import traceback
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.command_line import Debug, Root, plain_errors
+from flows.sweeping import sweep
 from kdmodels.errors import BadInputError
 
 if TYPE_CHECKING:
     from kdmodels.inference import Prediction
     from tasks.sections import Params
 
-BAD_INPUT = 2  # exit status, as typer's own for a wrong option
-INTERRUPTED = 130
 REASONS = 3  # shown of a stale stage
 STUDENTS = Path("data/student")
 
@@ -29,15 +28,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Root = Annotated[
-    Path, typer.Option("--root", "-C", help="The project's folder, with params.yaml and dvc.yaml.", show_default="here")
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
-
 Data = Annotated[
     Path | None, typer.Option("--data", help="The folder of the preset's data; data/external becomes a link to it.")
 ]
+
+
+sweep_command = app.command()(sweep)
 
 
 def main() -> None:
@@ -59,7 +55,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Bring the project up to date: run each stage that may be stale, and show the results."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         if preset is not None:
             _use(root, preset, data, force=False)
         elif data is not None:
@@ -80,7 +76,7 @@ def use(
     debug: Debug = False,
 ) -> None:
     """Write a preset into params.yaml: the corpora, labels and numbers of a known task."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         _use(root, preset, data, force)
         typer.echo(f"params.yaml is set to {preset}. To run it: distilingua run")
 
@@ -94,7 +90,7 @@ def _use(root: Path, preset: str, data: Path | None, force: bool) -> None:
 @app.command()
 def status(root: Root = Path(), debug: Debug = False) -> None:
     """Say which stages are fresh, and why the others are not."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         _params(root)
         from tasks.stage import graph, locked_outputs, stale
 
@@ -125,7 +121,7 @@ def predict(
     debug: Debug = False,
 ) -> None:
     """Label texts with the student of a language, with the probability of each label."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         params = _params(root)
         if target not in params.targets:
             raise BadInputError(
@@ -153,7 +149,7 @@ def ui(
     debug: Debug = False,
 ) -> None:
     """Show the recorded runs in MLflow's pages until Ctrl-C."""
-    with _plain_errors(debug):
+    with plain_errors(debug):
         _params(root)
         from flows.pages import serve
         from tasks.recording import ui_command
@@ -166,29 +162,6 @@ def ui(
 def _some(reasons: list[str]) -> list[str]:
     more = len(reasons) - REASONS
     return reasons if more <= 0 else [*reasons[:REASONS], f"{more} more (dvc status)"]
-
-
-@contextmanager
-def _plain_errors(debug: bool) -> Iterator[None]:
-    try:
-        yield
-    except BadInputError as error:
-        _fail(str(error), BAD_INPUT, debug)
-    except KeyboardInterrupt:
-        _fail("interrupted; what had ended well is kept: distilingua run goes on from there", INTERRUPTED, debug)
-    except BrokenPipeError:  # of `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
-    except (RuntimeError, OSError) as error:
-        bad = getattr(error, "bad_input", False)
-        _fail(str(error), BAD_INPUT if bad else 1, debug)
-
-
-def _fail(message: str, code: int, debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(code) from None
 
 
 def _params(root: Path) -> "Params":

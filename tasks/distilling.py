@@ -107,11 +107,12 @@ def distilled(
     student.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     write_history(out / "training.csv", history)
-    if first:
-        write_history(out / "hidden_phase.csv", first)
     best = max((entry for entry in history if "eval_selection" in entry), key=lambda entry: entry["eval_selection"])
     held_scores = {"agreement": best["eval_agreement"], "divergence": best["eval_divergence"]}
-    write_json(out / "metrics.json", {"held_out": held_scores, "epoch": best["epoch"]})
+    metrics: dict[str, Any] = {"held_out": held_scores, "epoch": best["epoch"]}
+    if first:
+        metrics["hidden_phase"] = {"cosine": max(entry["eval_cosine"] for entry in first if "eval_cosine" in entry)}
+    write_json(out / "metrics.json", metrics)
     record.metrics({f"held_out/{key}": value for key, value in held_scores.items()})
     logits = logits_of(student, held_out.ids, padding=tokenizer.pad_token_id, batch_rows=section.batch_size)
     ids = [name for name, held in zip(table["id"], table["held_out"], strict=True) if held]

@@ -1,5 +1,6 @@
 """A student as an MLflow model that predicts anywhere. With tracking.py the place of MLflow."""
 
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,15 +38,19 @@ def pack(folder: Path, packed: Path, model: Any, run: str) -> None:
 def _own(folder: Path, packed: Path, made: Any, signature: Any) -> None:
     from mlflow.pyfunc import save_model
 
-    save_model(
-        str(packed),
-        python_model=str(_SCRIPT),
-        artifacts={"student": str(folder.absolute())},
-        code_paths=[str(_LIBRARY)],
-        mlflow_model=made,
-        signature=signature,
-        pip_requirements=_requirements("mlflow", "torch", "transformers", "numpy", "scipy", "pandas", "safetensors"),
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")  # a signature is given
+        save_model(
+            str(packed),
+            python_model=str(_SCRIPT),
+            artifacts={"student": str(folder.absolute())},
+            code_paths=[str(_LIBRARY)],
+            mlflow_model=made,
+            signature=signature,
+            pip_requirements=_requirements(
+                "mlflow", "torch", "transformers", "numpy", "scipy", "pandas", "safetensors"
+            ),
+        )
 
 
 def _pipeline(folder: Path, packed: Path, made: Any, signature: Any) -> None:

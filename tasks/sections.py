@@ -225,6 +225,13 @@ class Evaluation(Section):
     speed_repeats: Positive
 
 
+class Sweep(Section):
+    designs: Annotated[dict[Name, dict[str, Any]], Field(min_length=2)]
+    temperatures: Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    level: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Recording(Section):
     experiment: Annotated[str, Field(min_length=1)]
     register_students: Annotated[bool, Field(alias="register")]
@@ -251,6 +258,7 @@ class Params(Section):
     student: Student
     control: Control
     evaluation: Evaluation
+    sweep: Sweep
     recording: Recording
     pipeline: Pipeline
 

@@ -143,8 +143,8 @@ def run_stage(
         Closed: where `processes` were closed.
     """
     words = ["repro", "--single-item", *(["--force"] if force else []), stage]
-    variables = {**_environment(environment), "PYTHONUNBUFFERED": "1"}
-    process = processes.start(_dvc(root, *words), root, variables)
+    variables = {**stage_environment(environment), "PYTHONUNBUFFERED": "1"}
+    process = processes.start(command(root, *words), root, variables)
     last: deque[str] = deque(maxlen=_KEPT_LINES)
     try:
         for text in process.stdout or ():
@@ -158,15 +158,15 @@ def run_stage(
     if processes.closed and status:
         raise Closed(stage)
     if status:
-        raise _failure(stage, list(last), status)
+        raise failure(stage, list(last), status)
 
 
 def restore(root: Path, stage: str) -> None:
     """Bring the outputs back that dvc.lock has for a stage, if it ever ran; what cannot be brought back stays away."""
     if stage in locked_outputs(root):
         subprocess.run(
-            _dvc(root, "checkout", "--force", stage),
-            env=_environment({}),
+            command(root, "checkout", "--force", stage),
+            env=stage_environment({}),
             capture_output=True,
             check=False,
             start_new_session=True,  # Ctrl-C does not interrupt it
@@ -213,7 +213,8 @@ def stage_task(
     return stage_run
 
 
-def _failure(stage: str, lines: list[str], status: int) -> StageFailedError:
+def failure(stage: str, lines: list[str], status: int) -> StageFailedError:
+    """Return the error of a stage that did not end well, its message found in what it said."""
     exited = [int(found[1]) for text in lines if (found := _EXITED.search(text))]  # DVC's own is the last
     code = exited[-1] if exited and status > 0 else None
     starts = [number for number, text in enumerate(lines) if text.startswith("error: ")]
@@ -234,17 +235,19 @@ def _failure(stage: str, lines: list[str], status: int) -> StageFailedError:
     return StageFailedError(stage, message, code)
 
 
-def _dvc(root: Path, *words: str) -> list[str]:
+def command(root: Path, *words: str) -> list[str]:
+    """Return the command that runs DVC in a project."""
     return [sys.executable, "-m", "dvc", "--cd", str(root), "--wait-for-lock", *words]
 
 
 def _ask(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        _dvc(root, *words), env=_environment({}), capture_output=True, text=True, encoding="utf-8", check=False
+        command(root, *words), env=stage_environment({}), capture_output=True, text=True, encoding="utf-8", check=False
     )
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def stage_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that DVC and stages run under."""
     here = str(Path(sys.executable).parent)  # `python` in a cmd is this one
     path = os.pathsep.join([here, *filter(None, [os.environ.get("PATH")])])
     return {**os.environ, "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "true", **more, "PATH": path}

@@ -32,7 +32,7 @@ def test_a_stage_is_a_run_with_its_numbers_data_and_versions(client: Any, projec
     run = runs(client)["student@de"]
     assert run.info.status == "FINISHED"
     assert run.data.params["student.temperature"] == json.dumps(params.student.temperature)
-    assert run.data.params["student.layers"] == json.dumps(params.student.layers)
+    assert run.data.params["student.options.layers"] == json.dumps(params.student.options["layers"])
     assert run.data.params.keys() >= {"seed", "threads", "source"}
     assert not any(name.startswith("teacher.") for name in run.data.params)
     history = client.get_metric_history(run.info.run_id, "loss")

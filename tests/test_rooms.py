@@ -13,7 +13,7 @@ STAGES = {"sources", "labelled", "corpus", "tokens", "teacher", "soft_labels", "
 ALLOWED_ROOMS = {"flows": {"flows", "tasks", "kdmodels"}, "tasks": {"tasks", "kdmodels"}, "kdmodels": {"kdmodels"}}
 HOMES = {
     "prefect": ["flows/", "tasks/stage.py"],
-    "dvc": ["tasks/stage.py"],
+    "dvc": ["tasks/stage.py", "tasks/experiments.py"],
     "mlflow": ["tasks/tracking.py", "tasks/packing.py", "tasks/packed_student.py"],
     "ruamel": ["tasks/config.py"],
     "yaml": [],

@@ -58,6 +58,15 @@ class TinyProject:
         with path.open("w", encoding="utf-8") as file:
             yaml.dump(values, file)
 
+    def put(self, section: str, key: str, value: Any) -> None:
+        """Replace a whole mapping of params.yaml."""
+        yaml = YAML()
+        path = self.root / "params.yaml"
+        values = yaml.load(path.read_text(encoding="utf-8"))
+        values[section][key] = value
+        with path.open("w", encoding="utf-8") as file:
+            yaml.dump(values, file)
+
     @property
     def environment(self) -> dict[str, str]:
         found = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

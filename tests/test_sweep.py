@@ -1,0 +1,98 @@
+"""A sweep trains students only, goes on where it stopped, and ranks its designs on held-out pairs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kdmodels.errors import BadInputError
+from tasks.config import load_params
+from tasks.designs import designs_of
+from tasks.sections import Params
+from tests.tiny_project import TinyProject, make
+
+ROOT = Path(__file__).parents[1]
+SWEEP = [sys.executable, "-c", "from flows.cli import main; main()", "sweep", "--target", "de"]
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return load_params(ROOT)
+
+
+def with_designs(params: Params, designs: dict[str, dict[str, object]]) -> Params:
+    return params.model_copy(update={"sweep": params.sweep.model_copy(update={"designs": designs})})
+
+
+def test_every_design_comes_at_each_temperature_that_it_looks_at(params: Params) -> None:
+    found = designs_of(with_designs(params, {"kl": {"output_loss": "soft_kl"}, "hard": {"output_loss": "hard_labels"}}))
+    assert [design.name for design in found] == ["kl, temperature 1", "kl, temperature 2", "kl, temperature 4", "hard"]
+    assert [design.section.temperature for design in found[:3]] == [1.0, 2.0, 4.0]
+    assert found[3].section.output_loss == "hard_labels"
+    assert found[0].changes == {"output_loss": "soft_kl", "temperature": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output_los": "soft_kl"}, r"sweep\.designs\.b\.output_los: no such key of the section student"),
+        ({"output_loss": "softkl"}, r"sweep\.designs\.b\.output_loss: losses: 'softkl' is not one of"),
+        ({"output_loss": "hidden_mse"}, r"sweep\.designs\.b\.output_loss: the loss 'hidden_mse' cannot stand in"),
+        ({"hidden_weight": -1.0}, r"sweep\.designs\.b\.hidden_weight.*greater than or equal to 0"),
+        ({"seed": 3}, r"sweep\.designs\.b\.seed: the sweep varies it by itself"),
+        ({"output_loss": "none"}, r"sweep\.designs\.b: .*would learn nothing"),
+    ],
+)
+def test_a_design_that_is_none_is_refused_before_anything_runs(
+    params: Params, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(BadInputError, match=message):
+        designs_of(with_designs(params, {"a": {}, "b": changes}))
+
+
+def passes(project: TinyProject) -> int:
+    """Count the rows that all label stores hold."""
+    stores = (project.root / ".distilingua/labels").rglob("manifest.json")
+    return sum(shard["rows"] for path in stores for shard in json.loads(path.read_text())["shards"])
+
+
+def test_a_sweep_costs_no_teacher_pass_ranks_and_runs_only_what_is_new(tmp_path: Path) -> None:
+    project = make(tmp_path)
+    project.set(student={"epochs": 1}, sweep={"temperatures": [2.0], "seeds": [1]})
+    designs = {"kl": {"output_loss": "soft_kl"}, "mse": {"output_loss": "logit_mse", "learning_rate": 0.9}}
+    project.put("sweep", "designs", designs)
+    project.repro("soft_labels@de")
+    untracked = project.run(*SWEEP, check=False)
+    assert untracked.returncode == 2
+    assert "dvc.lock is not tracked by git" in untracked.stderr
+    project.commit("sweep")
+    first = project.run(*SWEEP)
+    assert "Designs, de" in first.stdout
+    labelled = passes(project)
+    assert labelled == 60, "the pairs' source texts, once"
+    lock = (project.root / "dvc.lock").read_text()
+    assert "student@de" not in lock, "the workspace has no student of the sweep"
+    names = project.dvc("exp", "list", "--name-only").split()
+    assert len([name for name in names if name.startswith("sweep-de-")]) == 2
+    page = (project.root / "sweep/de/report.md").read_text(encoding="utf-8")
+    assert "| kl |" in page and "| mse |" in page and "Kendall's tau" in page
+    results = pd.read_csv(project.root / "sweep/de/results.csv")
+    assert set(results["design"]) == {"kl", "mse"}
+    assert (project.root / "sweep/de/effects.png").stat().st_size > 1000
+
+    designs["third"] = {"output_loss": "reverse_kl"}
+    project.put("sweep", "designs", designs)
+    second = project.run(*SWEEP)
+    ran = [line for line in (second.stdout + second.stderr).split("\n") if "Running stage 'student@de'" in line]
+    assert len(ran) == 1, "only the new design"
+    assert passes(project) == labelled
+    assert (project.root / "dvc.lock").read_text() == lock
+
+    wrong = subprocess.run(
+        [*SWEEP[:-1], "fr"], cwd=project.root, env=project.environment, capture_output=True, text=True
+    )
+    assert wrong.returncode == 2
+    assert "--target 'fr' is not one of the targets in params.yaml: de" in wrong.stderr
