@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.annotating import annotate
 from flows.command_line import Debug, Root, plain_errors
 from flows.sweeping import sweep
 from kdmodels.errors import BadInputError
@@ -33,6 +34,7 @@ Data = Annotated[
 ]
 
 
+annotate_command = app.command()(annotate)
 sweep_command = app.command()(sweep)
 
 

@@ -17,21 +17,24 @@ _FILES = ["*.json", "*.txt", "*.model", _WEIGHTS]
 _ROLES = {"pad": ["pad"], "unk": ["unk"], "cls": ["cls", "bos"], "sep": ["sep", "eos"], "mask": ["mask"]}
 
 
-def find_encoder(init: str, *, revision: str | None, weights_sha256: str | None) -> Path:
+def find_encoder(init: str, *, revision: str | None, weights_sha256: str | None, key: str) -> Path:
     """Return the folder of a pretrained encoder, its weights checked.
 
     Looked for, in this order: a local folder of that name, the hub's cache, an installed package that carries the
     model, the hub. So nothing is downloaded that is on the disk already; the hash says that it is the same.
 
+    Args:
+        key: of params.yaml that names it, for messages
+
     Raises:
         BadInputError: where it is in none of these places.
         DamagedError: where its weights have another sha256 than the expected one.
     """
-    folder = _find(init, revision)
+    folder = _find(init, revision, key)
     weights = folder / _WEIGHTS
     if not weights.is_file():
         raise BadInputError(
-            f"{folder}: has no {_WEIGHTS}. teacher.init takes encoders with weights as safetensors; "
+            f"{folder}: has no {_WEIGHTS}. {key} takes encoders with weights as safetensors; "
             "convert others with save_pretrained()"
         )
     if weights_sha256 is not None:
@@ -44,7 +47,7 @@ def find_encoder(init: str, *, revision: str | None, weights_sha256: str | None)
     return folder
 
 
-def _find(init: str, revision: str | None) -> Path:
+def _find(init: str, revision: str | None, key: str) -> Path:
     if Path(init).is_dir():
         return Path(init)
     from huggingface_hub import snapshot_download
@@ -53,7 +56,7 @@ def _find(init: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(init, revision=revision, allow_patterns=_FILES, local_files_only=True))
     except HFValidationError:
-        raise _unknown(init, "it is neither a folder nor a name of the form owner/model") from None
+        raise _unknown(key, init, "it is neither a folder nor a name of the form owner/model") from None
     except OSError:
         pass
     package = find_spec(_PACKAGES[init]) if init in _PACKAGES else None
@@ -63,12 +66,12 @@ def _find(init: str, revision: str | None) -> Path:
         return Path(snapshot_download(init, revision=revision, allow_patterns=_FILES, etag_timeout=10))
     except Exception as error:  # the hub's client raises those of its network library as well
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise _unknown(init, f"the hub gave: {reason}") from None
+        raise _unknown(key, init, f"the hub gave: {reason}") from None
 
 
-def _unknown(init: str, reason: str) -> BadInputError:
+def _unknown(key: str, init: str, reason: str) -> BadInputError:
     return BadInputError(
-        f"teacher.init: {init!r} is no local folder, is not in the hub's cache and cannot be downloaded ({reason}). "
+        f"{key}: {init!r} is no local folder, is not in the hub's cache and cannot be downloaded ({reason}). "
         f"Allowed: a name on the Hugging Face hub, a local folder, or without a network {', '.join(_PACKAGES)}"
     )
 

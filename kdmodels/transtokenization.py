@@ -6,7 +6,7 @@ Cross-lingual Vocabulary Transfers", arXiv 2408.04303).
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from torch import nn
 from kdmodels.encoder import special_ids
 from kdmodels.errors import BadInputError
 
+_CONTINUES = "##"  # marks a piece inside a word in the vocabularies that are trained here
+
 
 def target_embeddings(
     teacher_VH: torch.Tensor, counts: csr_array, teacher_tokenizer: Any, tokenizer: Any
@@ -24,8 +26,8 @@ def target_embeddings(
     """Return embeddings for a target vocabulary.
 
     A piece that was aligned gets the average over its source tokens, weighted by the counts; one that was not, and is
-    written the same in the teacher's vocabulary, gets that embedding; any other the mean of all. Special tokens go
-    by role.
+    written the same in the teacher's vocabulary, gets that embedding; else one that is made of aligned pieces gets their
+    average, the longest first and weighted by their lengths; any other the mean of all. Special tokens go by role.
 
     Args:
         teacher_VH: [source vocabulary, width]
@@ -40,14 +42,36 @@ def target_embeddings(
     embeddings = np.tile(teacher[: len(teacher_tokenizer)].mean(axis=0), (counts.shape[0], 1))
     embeddings[aligned] = (counts @ teacher[: counts.shape[1]])[aligned] / total[aligned, None]
     same = teacher_tokenizer.get_vocab()
+    known = {piece: number for piece, number in tokenizer.get_vocab().items() if aligned[number]}
     for piece, number in tokenizer.get_vocab().items():
-        if not aligned[number] and piece in same:
+        if aligned[number]:
+            continue
+        if piece in same:
             embeddings[number] = teacher[same[piece]]
+        elif parts := _parts(piece, known):
+            lengths = [len(part.removeprefix(_CONTINUES)) for part in parts]
+            embeddings[number] = np.average(embeddings[[known[part] for part in parts]], axis=0, weights=lengths)
     theirs = special_ids(teacher_tokenizer)
     for role, number in special_ids(tokenizer).items():
         if role in theirs:
             embeddings[number] = teacher[theirs[role]]
     return torch.from_numpy(embeddings).to(teacher_VH.dtype)
+
+
+def _parts(piece: str, known: Mapping[str, int]) -> list[str]:
+    """Return known pieces that make up a piece, from its start the longest each; nothing where there are none."""
+    text = piece.removeprefix(_CONTINUES)
+    parts: list[str] = []
+    start = 0
+    while start < len(text):
+        mark = "" if start == 0 and text == piece else _CONTINUES
+        ends = (end for end in range(len(text), start, -1) if f"{mark}{text[start:end]}" in known)
+        end = next(ends, None)
+        if end is None:
+            return []
+        parts.append(f"{mark}{text[start:end]}")
+        start = end
+    return parts
 
 
 def narrower(embeddings_VH: torch.Tensor, width: int) -> torch.Tensor:

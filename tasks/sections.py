@@ -110,6 +110,7 @@ class Tokens(Section):
     vocabulary_size: Annotated[int, Field(ge=64, le=1_000_000)]
     lowercase: bool
     maximum_length: Annotated[int, Field(ge=4, le=8192)]
+    trimmed_from: OptionalText
 
 
 class Training(Section):

@@ -35,7 +35,10 @@ def teacher(train: Path, valid: Path, labels: Path, out: Path, params: Params, r
         BadInputError: where a fold is empty, or without it a class is.
     """
     encoder = find_encoder(
-        params.teacher.init, revision=params.teacher.revision, weights_sha256=params.teacher.weights_sha256
+        params.teacher.init,
+        revision=params.teacher.revision,
+        weights_sha256=params.teacher.weights_sha256,
+        key="teacher.init",
     )
     names: list[str] = read_json(labels)
     tokenizer = load_tokenizer(encoder)

@@ -9,6 +9,7 @@ from kdmodels.files import write_json
 from kdmodels.ledger import prove_pairs, token_seal
 from kdmodels.tables import read_table, write_table
 from kdmodels.token_table import FILE
+from kdmodels.trimming import trim
 from kdmodels.vocabulary import save_tokenizer, train_vocabulary
 from tasks.sections import Params
 
@@ -21,7 +22,7 @@ _PROVED = ("id", "content_hash", "source_hash", "source", "target", "held_out", 
 def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
     """Write tokens.parquet (both sides as ids, pair by pair) and the target tokenizer.
 
-    The vocabulary is trained on the target side of the pairs that are not held out.
+    The vocabulary is trained on the target side of the pairs that are not held out, or a multilingual one is trimmed to it.
 
     Raises:
         DamagedError: where a pair is no longer the one that `corpus` wrote.
@@ -31,7 +32,10 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
     texts = {name: pairs[name].to_pylist() for name in pairs}
     prove_pairs(corpus, *(texts[name] for name in _PROVED))
     encoder = find_encoder(
-        params.teacher.init, revision=params.teacher.revision, weights_sha256=params.teacher.weights_sha256
+        params.teacher.init,
+        revision=params.teacher.revision,
+        weights_sha256=params.teacher.weights_sha256,
+        key="teacher.init",
     )
     teacher_tokenizer = load_tokenizer(encoder)
     length = params.tokens.maximum_length
@@ -41,14 +45,22 @@ def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
             f"that {params.teacher.init} reads"
         )
     training = [text for text, held in zip(texts["target"], texts["held_out"], strict=True) if not held]
-    tokenizer = train_vocabulary(
-        training,
-        size=params.tokens.vocabulary_size,
-        lowercase=params.tokens.lowercase,
-        frame=frame_roles(teacher_tokenizer),
-    )
     folder = out / "tokenizer"
-    save_tokenizer(tokenizer, folder, length)
+    if params.tokens.trimmed_from is None:
+        tokenizer = train_vocabulary(
+            training,
+            size=params.tokens.vocabulary_size,
+            lowercase=params.tokens.lowercase,
+            frame=frame_roles(teacher_tokenizer),
+        )
+        save_tokenizer(tokenizer, folder, length)
+    else:
+        checkpoint = find_encoder(
+            params.tokens.trimmed_from, revision=None, weights_sha256=None, key="tokens.trimmed_from"
+        )
+        trimmed = trim(load_tokenizer(checkpoint), training)
+        trimmed.model_max_length = length
+        trimmed.save_pretrained(folder)
     target_tokenizer = load_tokenizer(folder)
     source_ids = teacher_tokenizer(texts["source"], truncation=True, max_length=length)["input_ids"]
     target_ids = target_tokenizer(texts["target"], truncation=True, max_length=length)["input_ids"]

@@ -29,7 +29,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_the_default_teacher_is_there_without_a_network_with_the_weights_that_params_name() -> None:
     teacher = load_params(ROOT).teacher
     assert teacher.weights_sha256 is not None
-    folder = find_encoder(teacher.init, revision=None, weights_sha256=teacher.weights_sha256)
+    folder = find_encoder(teacher.init, revision=None, weights_sha256=teacher.weights_sha256, key="teacher.init")
     assert sha256(folder / "model.safetensors") == teacher.weights_sha256
     tokenizer = load_tokenizer(folder)
     assert frame_roles(tokenizer) == (["cls"], ["sep"])
@@ -39,18 +39,18 @@ def test_the_default_teacher_is_there_without_a_network_with_the_weights_that_pa
 def test_weights_with_another_hash_are_refused(tmp_path: Path) -> None:
     folder = tiny.bert_teacher(tmp_path / "teacher")
     with pytest.raises(DamagedError, match=r"model\.safetensors: sha256 is [0-9a-f]{64}, expected 0{64}"):
-        find_encoder(str(folder), revision=None, weights_sha256="0" * 64)
+        find_encoder(str(folder), revision=None, weights_sha256="0" * 64, key="teacher.init")
 
 
 def test_a_local_folder_is_taken_as_it_is(tmp_path: Path) -> None:
     folder = tiny.bert_teacher(tmp_path / "teacher")
     expected = sha256(folder / "model.safetensors")
-    assert find_encoder(str(folder), revision=None, weights_sha256=expected) == folder
+    assert find_encoder(str(folder), revision=None, weights_sha256=expected, key="teacher.init") == folder
 
 
 def test_a_folder_without_safetensors_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"has no model\.safetensors"):
-        find_encoder(str(tmp_path), revision=None, weights_sha256=None)
+        find_encoder(str(tmp_path), revision=None, weights_sha256=None, key="teacher.init")
 
 
 @pytest.mark.usefixtures("no_network")
@@ -60,7 +60,7 @@ def test_an_encoder_that_is_nowhere_is_named_with_what_is_allowed(name: str, mon
     with pytest.raises(
         BadInputError, match=r"teacher\.init: .*Allowed: a name on the Hugging Face hub, a local folder"
     ):
-        find_encoder(name, revision=None, weights_sha256=None)
+        find_encoder(name, revision=None, weights_sha256=None, key="teacher.init")
 
 
 def test_a_folder_that_holds_no_classifier_is_named(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_an_embedding_is_the_average_over_its_aligned_source_tokens(tmp_path: Pa
     assert torch.allclose(embeddings[10], 0.75 * words[20] + 0.25 * words[30], atol=1e-6)
 
 
-def test_an_unaligned_piece_takes_the_embedding_of_the_same_word_else_the_mean(tmp_path: Path) -> None:
+def test_where_nothing_is_aligned_a_piece_takes_the_embedding_of_the_same_word_else_the_mean(tmp_path: Path) -> None:
     teacher, theirs = make_teacher("wordpiece", tmp_path)
     ours = target_tokenizer(theirs, tmp_path / "target", tiny.GERMAN)
     words = teacher.get_input_embeddings().weight.detach()
@@ -119,6 +119,25 @@ def test_an_unaligned_piece_takes_the_embedding_of_the_same_word_else_the_mean(t
     absent = next(piece for piece in ours.get_vocab() if piece not in theirs.get_vocab())
     assert torch.allclose(embeddings[ours.get_vocab()[shared]], words[theirs.get_vocab()[shared]])
     assert torch.allclose(embeddings[ours.get_vocab()[absent]], words.mean(dim=0), atol=1e-6)
+
+
+def test_an_unaligned_piece_is_made_of_its_aligned_parts_by_their_lengths(tmp_path: Path) -> None:
+    teacher, theirs = make_teacher("wordpiece", tmp_path)
+    ours = target_tokenizer(theirs, tmp_path / "target", ["haustier haus katze", "tier haustiere haus", "haustier"])
+    words = teacher.get_input_embeddings().weight.detach()
+    vocabulary = ours.get_vocab()
+    assert {"haustier", "haus"} <= set(vocabulary)
+    inside = next(f"##{'tier'[:end]}" for end in (4, 3, 2, 1) if f"##{'tier'[:end]}" in vocabulary)
+    rest = "tier"[len(inside) - 2 :]
+    counts = np.zeros((len(ours), len(theirs)))
+    counts[vocabulary["haus"], 20], counts[vocabulary[inside], 30] = 1.0, 1.0
+    parts = [(words[20], 4), (words[30], len(inside) - 2)]
+    for character in rest:
+        counts[vocabulary[f"##{character}"], 40] = 1.0
+        parts.append((words[40], 1))
+    found = target_embeddings(words, csr_array(counts), theirs, ours)[vocabulary["haustier"]]
+    expected = sum(vector * length for vector, length in parts) / sum(length for _, length in parts)
+    assert torch.allclose(found, torch.as_tensor(expected), atol=1e-6)
 
 
 def test_the_chosen_layers_are_the_teachers_and_random_ones_are_not(tmp_path: Path) -> None:

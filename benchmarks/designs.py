@@ -1,0 +1,235 @@
+"""Students of several designs, and their controls, over seeds: the tables of quality in RESULTS.md and the README.
+
+    python benchmarks/designs.py run FOLDER --seeds 1 2 3
+    python benchmarks/designs.py run FOLDER --seeds 4 5 --designs both_directions hidden_phase --targets de
+    python benchmarks/designs.py report FOLDER --reference both_directions
+
+Everything else is as in params.yaml (the sample, or another preset after `distilingua use`). Each seed has a teacher and
+students of its own. What is in FOLDER already is not made again, so that seeds can run side by side and be added to. The
+checkpoint is chosen on held-out pairs; the test sets are only scored.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tasks.__main__ import set_threads  # noqa: E402
+from tasks.config import load_params  # noqa: E402
+from tasks.sections import Params, Student  # noqa: E402
+
+Change = Callable[[Student], dict[str, Any]]
+
+# What differs from the section `student` of params.yaml, each on top of both_directions unless it says otherwise.
+DESIGNS: dict[str, Change] = {
+    "random": lambda one: {"options": {**one.options, "init": "random"}},
+    "one_direction": lambda one: {"alignment": one.alignment.model_copy(update={"symmetrised": False})},
+    "both_directions": lambda one: {"alignment": one.alignment.model_copy(update={"symmetrised": True})},
+    "hidden_phase": lambda one: {"hidden_phase": one.hidden_phase.model_copy(update={"loss": "hidden_mse"})},
+    "hidden_loss": lambda one: {"hidden_loss": "hidden_mse", "hidden_weight": 10.0},
+    "decoupled": lambda one: {"output_loss": "decoupled"},
+    "pair_weights": lambda one: {"pair_weight": "both"},
+    "frozen_body": lambda one: {"frozen": one.frozen.model_copy(update={"body": 0.3})},
+    "hard_labels": lambda one: {"output_loss": "hard_labels"},
+}
+TF_IDF = "tf_idf"
+
+
+class Record:
+    """A recorder that records nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+def main() -> None:
+    """Run or report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["run", "report"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[])
+    parser.add_argument("--designs", nargs="+", choices=[*DESIGNS, TF_IDF], default=[*DESIGNS, TF_IDF])
+    parser.add_argument("--targets", nargs="+", default=[])
+    parser.add_argument("--reference", default="both_directions")
+    given = parser.parse_args()
+    os.chdir(ROOT)
+    params = load_params(ROOT)
+    set_threads(params.threads)
+    folder = given.folder.absolute()
+    if given.what == "report":
+        report(folder, given.reference, params)
+        return
+    for seed in given.seeds:
+        os.environ["DISTILINGUA_HOME"] = str(folder / f"home-{seed}")
+        student = params.student.model_copy(update={"seed": seed})
+        run(params.model_copy(update={"seed": seed, "student": student}), folder, given)
+
+
+def once(out: Path, make: Callable[[Path], None]) -> Path:
+    """Return a folder, made first where it is not there yet."""
+    if not out.exists():
+        partial = out.with_name(f".{out.name}.{os.getpid()}")
+        partial.mkdir(parents=True)
+        make(partial)
+        partial.rename(out)
+    return out
+
+
+def run(params: Params, folder: Path, given: argparse.Namespace) -> None:
+    """Run one seed; the cleaned corpus and its tokens do not depend on it."""
+    from tasks.corpus import corpus
+    from tasks.labelled import labelled
+    from tasks.soft_labels import soft_labels
+    from tasks.sources import sources
+    from tasks.teacher import teacher
+    from tasks.tokens import tokens
+
+    record: Any = Record()
+    lock = folder / "corpora.lock"
+    if not lock.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.write_bytes((ROOT / "corpora.lock").read_bytes())
+    found = once(folder / "sources", lambda out: sources(lock, out, params, record))
+    texts = once(folder / "labelled", lambda out: labelled(found / "labelled.json", out, params, record))
+    given_teacher = [texts / name for name in ("train.parquet", "valid.parquet", "labels.json")]
+    made = once(folder / f"teacher/{params.seed}", lambda out: teacher(*given_teacher, out, params, record))
+    for target in given.targets or params.targets:
+        tests = [texts / f"test/{language}.parquet" for language in (params.source, target)]
+        pairs = once(
+            folder / f"corpus/{target}",
+            lambda out, target=target, tests=tests: corpus(  # type: ignore[misc]
+                found / f"{target}.json", *tests, texts / "train.parquet", out, params, record
+            ),
+        )
+        table = pairs / "pairs.parquet"
+        ids = once(folder / f"tokens/{target}", lambda out, table=table: tokens(table, out, params, record))  # type: ignore[misc]
+        labels = once(
+            folder / f"soft_labels/{params.seed}/{target}",
+            lambda out, ids=ids, table=table: soft_labels(  # type: ignore[misc]
+                ids, table, made / "model", made / "folds", out, params, record
+            ),
+        )
+        for design in given.designs:
+            place = folder / f"results/{target}-{params.seed}-{design}.json"
+            if not place.exists():
+                line = train(design, ids, labels, made / "model", table, tests, texts, folder, params)
+                place.parent.mkdir(exist_ok=True)
+                place.write_text(json.dumps(line))
+                print({key: value for key, value in line.items() if key not in {"right", "items"}}, flush=True)
+
+
+def train(
+    design: str,
+    ids: Path,
+    labels: Path,
+    teacher: Path,
+    table: Path,
+    tests: list[Path],
+    texts: Path,
+    folder: Path,
+    params: Params,
+) -> dict[str, Any]:
+    """Train one student and score it."""
+    import pandas as pd
+
+    from tasks.control import control
+    from tasks.distilling import distilled
+    from tasks.systems import PlainReader, Reader
+
+    record: Any = Record()
+    target = ids.name
+    out = folder / f"students/{target}-{params.seed}/{design}"
+
+    def make(partial: Path) -> None:
+        if design == TF_IDF:
+            (partial / TF_IDF).mkdir()
+            control(ids, labels, teacher, table, texts / f"target/{target}.parquet", partial / TF_IDF, params, record)
+            return
+        section = params.student.model_copy(update=DESIGNS[design](params.student))
+        distilled(design, ids, labels, teacher, None, partial, section, params, record)
+
+    once(out, make)
+    place = out / TF_IDF if design == TF_IDF else out
+    reader: Any = PlainReader(place / "model") if design == TF_IDF else Reader(place / "model", 32)
+    theirs = Reader(teacher, 32)
+    held = pd.read_parquet(place / "held_out.parquet")
+    source, test = (pd.read_parquet(path) for path in tests)
+    names = theirs.labels
+    actual = test["label"].map(names.index).to_numpy()
+    answers = reader.texts(test["text"].tolist()).argmax(axis=1)
+    right = answers == actual
+    of_teacher = theirs.texts(source["text"].tolist()).argmax(axis=1) == source["label"].map(names.index).to_numpy()
+    f1 = [
+        2 * ((answers == one) & right).sum() / max(1, (answers == one).sum() + (actual == one).sum())
+        for one in range(len(names))
+    ]
+    return {
+        "design": design,
+        "target": target,
+        "seed": params.seed,
+        "accuracy": float(right.mean()),
+        "macro_f1": float(sum(f1) / len(f1)),
+        "held_out": float((held["student"] == held["teacher"]).mean()),
+        "teacher": float(of_teacher.mean()),
+        "majority": float(test["label"].value_counts(normalize=True).max()),
+        "parameters": reader.parameters,
+        "items": test["id"].tolist(),
+        "right": right.astype(int).tolist(),
+    }
+
+
+def report(folder: Path, reference: str, params: Params) -> None:
+    """Print tables as Markdown: each design a language, and the paired differences pooled over languages."""
+    import numpy as np
+    import pandas as pd
+
+    from kdmodels.comparison import paired_difference
+    from kdmodels.scoring import Bootstrap
+
+    rows = pd.DataFrame([json.loads(path.read_text()) for path in sorted((folder / "results").glob("*.json"))])
+    targets = sorted(rows["target"].unique())
+    order = [name for name in [*DESIGNS, TF_IDF] if name in set(rows["design"])]
+    print(f"| design | seeds | {' | '.join(f'{target}: test | held out' for target in targets)} |")
+    print(f"|---|---|{'---|---|' * len(targets)}")
+    for design in order:
+        cells = []
+        for target in targets:
+            some = rows[(rows["design"] == design) & (rows["target"] == target)]
+            for column in ("accuracy", "held_out"):
+                spread = f" ± {some[column].std():.3f}" if len(some) > 1 else ""
+                cells.append(f"{some[column].mean():.3f}{spread}" if len(some) else "")
+        seeds = rows[rows["design"] == design]["seed"].nunique()
+        print(f"| {design} | {seeds} | {' | '.join(cells)} |")
+    one = rows[rows["design"] == order[0]]
+    print(f"\nTeacher {one['teacher'].mean():.3f}, majority {one['majority'].mean():.3f}.\n")
+    draws = Bootstrap(params.evaluation.resamples, params.evaluation.confidence, 1)
+    print(f"| {reference} minus | pooled over | difference, interval | better in |\n|---|---|---|---|")
+    for design in order:
+        if design == reference:
+            continue
+        pair = rows[rows["design"].isin([reference, design])]
+        shared = pair.groupby(["seed", "target"]).size()
+        complete = shared[shared == 2].index
+        seeds = sorted({seed for seed, _ in complete if all((seed, target) in complete for target in targets)})
+        if not seeds:
+            continue
+        sides = {}
+        for name in (reference, design):
+            by = rows[rows["design"] == name].set_index(["seed", "target"])["right"]
+            sides[name] = np.array([np.concatenate([by[seed, target] for target in targets]) for seed in seeds])
+        items = rows.set_index(["seed", "target"])["items"]
+        groups = np.concatenate([items.loc[[(seeds[0], target)]].iloc[0] for target in targets])
+        found = paired_difference(sides[reference], sides[design], groups, draws)
+        where = f"{len(targets)} languages, {len(seeds)} seeds"
+        value = f"{found['value']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+        print(f"| {design} | {where} | {value} | {found['above_zero']:.1%} |")
+
+
+if __name__ == "__main__":
+    main()
