@@ -59,7 +59,11 @@ def test_the_projects_own_params_are_right_and_frozen() -> None:
         ),
         ("refresh: pinned", "refresh: newest", "sources.refresh: input should be 'pinned' or 'latest'"),
         ("  output_loss: soft_kl", "  output_loss: kl", "student.output_loss: 'kl' is not one of: contrastive, "),
-        ("  architecture: transformer", "  architecture: lstm", "student.architecture: 'lstm' is not one of: bag, bilstm"),
+        (
+            "  architecture: transformer",
+            "  architecture: lstm",
+            "student.architecture: 'lstm' is not one of: bag, bilstm",
+        ),
         ("  output_loss: soft_kl", "  output_loss: ../soft_kl", "student.output_loss: "),
         (
             "    init: transtokenized",

@@ -144,5 +144,7 @@ def test_a_folder_of_an_architecture_that_is_not_there_is_refused_with_those_tha
     settings = tmp_path / "student/config.json"
     values = json.loads(settings.read_text()) | {"architecture": "../../evil"}
     settings.write_text(json.dumps(values))
-    with pytest.raises(BadInputError, match=r"'\.\./\.\./evil' is not one of: bag, bilstm, cnn, multilingual, transformer"):
+    with pytest.raises(
+        BadInputError, match=r"'\.\./\.\./evil' is not one of: bag, bilstm, cnn, multilingual, transformer"
+    ):
         load_model(tmp_path / "student")
