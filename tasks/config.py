@@ -1,5 +1,6 @@
 """params.yaml as typed, frozen values (their models: tasks/sections.py). The only file that reads YAML."""
 
+import ast
 import builtins
 import inspect
 import io
@@ -12,6 +13,7 @@ from pydantic import ValidationError, create_model
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from kdmodels import losses
 from kdmodels.choice import arguments, check, choices, choose
 from kdmodels.errors import BadInputError
 from tasks.sections import CHANGING, FIXED, Or, Params, Section, Student
@@ -20,6 +22,11 @@ PARAMS_FILE = "params.yaml"
 GRAPH_FILE = "dvc.yaml"
 _FREE = {"options", "label_map"}  # mappings whose keys depend on a choice: others replace them as a whole
 _GIVEN = {"folder", "source", "target", "language"}  # by the stage, not by params.yaml
+_LOSSES = {
+    "output_loss": "teacher_BC",
+    "hidden_loss": "teacher_BH",
+    "label_loss": "labels_B",
+}  # what each compares with
 _BUILT_FROM = {"teacher", "teacher_tokenizer", "tokenizer", "align", "dropout", "seed"}  # likewise, a student
 
 
@@ -37,9 +44,9 @@ def load_params(root: Path) -> Params:
         raise BadInputError("\n".join(_explain(path, item) for item in error.errors())) from None
     learner = params.student
     check("students", learner.architecture, f"{path}: student.architecture")
-    for key in ("output_loss", "hidden_loss", "label_loss"):
-        check("losses", getattr(learner, key), f"{path}: student.{key}")
-    check("losses", learner.hidden_phase.loss, f"{path}: student.hidden_phase.loss")
+    for key, kind in _LOSSES.items():
+        _check_loss(path, f"student.{key}", getattr(learner, key), kind)
+    _check_loss(path, "student.hidden_phase.loss", learner.hidden_phase.loss, _LOSSES["hidden_loss"])
     corpus = {
         name: slot.model_copy(
             update={"options": _options(path, f"corpus.{name}", slot.source, "read_pairs", slot.options)}
@@ -72,6 +79,23 @@ def _options(path: Path, section: str, source: str, function: str, given: dict[s
         if parameter.kind is parameter.KEYWORD_ONLY and name not in _GIVEN
     }
     return _checked(path, f"{section}.options", source, fields, given)
+
+
+def _check_loss(path: Path, key: str, name: str, compared: str) -> None:
+    """Refuse a loss that is none, or that compares something else than its slot has; without importing it."""
+    check("losses", name, f"{path}: {key}")
+    if name != "none" and _compared(name) != compared:
+        fit = [other for other in choices("losses") if other != "none" and _compared(other) == compared]
+        raise BadInputError(
+            f"{path}: {key}: the loss {name!r} cannot stand there; those that can: {', '.join(fit)}, none"
+        )
+
+
+def _compared(name: str) -> str:
+    """Return what a loss compares the student's values with: its second argument."""
+    tree = ast.parse((Path(losses.__path__[0]) / f"{name}.py").read_text(encoding="utf-8"))
+    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
+    return function.args.args[1].arg
 
 
 def _student_options(path: Path, learner: Student) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from kdmodels.choice import choose
 from kdmodels.classification import answers_table, label_names, load_model, logits_of, probabilities
 from kdmodels.distillation import Labelled, Learner, Pairs, distil, learn_hidden_states, learner
 from kdmodels.encoder import load_tokenizer
+from kdmodels.errors import BadInputError
 from kdmodels.files import read_json, write_json
 from kdmodels.freezing import frozen_parts
 from kdmodels.label_store import read_labels
@@ -54,6 +55,9 @@ def distilled(
 
     Returns:
         the student, and the number of pairs it learned from
+
+    Raises:
+        BadInputError: where a loss stands in a slot of another kind, or there are no labels for the loss on labels.
     """
     tokenizer, teacher_tokenizer = load_tokenizer(tokens / "tokenizer"), load_tokenizer(teacher)
     table = read_tokens(tokens)
@@ -171,7 +175,10 @@ def _labelled(path: Path | None, tokenizer: Any, labels: list[str]) -> Labelled 
     table = read_table(path, ["text", "label"])
     texts = table["text"].to_pylist()
     if not texts:
-        return None
+        raise BadInputError(
+            f"{path}: there is no labelled target text for student.label_loss to learn from. Set labelled.target_labels: true "
+            "where the source of labelled text has some, or label_loss: none"
+        )
     ids = tokenizer(texts, truncation=True)["input_ids"]
     numbers = {label: number for number, label in enumerate(labels)}
     return Labelled(

@@ -1,46 +1,29 @@
 """The sections of params.yaml as typed, frozen models. No default stands here: params.yaml is the place of values."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$")]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-def _inside(value: str) -> str:
-    if ".." in Path(value).parts or "\0" in value or Path(value).is_absolute():
-        raise ValueError(
-            "may not contain '..' or start with '/'; outside data is reached through a link, data/external"
-        )
-    return value
-
-
-def _once(values: list[str]) -> list[str]:
-    if len(set(values)) != len(values):
-        raise ValueError("a name stands in it twice")
-    return values
-
-
-def _absent(value: Any) -> Any:
-    return None if value == "none" else value
-
-
-Or = BeforeValidator(_absent)  # a value or the word none
-Place = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
-OptionalText = Annotated[Annotated[str, Field(min_length=1)] | None, Or]
-OptionalShare = Annotated[Share | None, Or]
-Span = Annotated[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)] | None, Or]
-
-
-class Section(BaseModel):
-    """A frozen section of params.yaml: unknown keys, wrong types and infinities are refused."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+from tasks.learning_sections import CHANGING as CHANGING
+from tasks.learning_sections import FIXED as FIXED
+from tasks.learning_sections import Change as Change
+from tasks.learning_sections import SoftLabels as SoftLabels
+from tasks.learning_sections import Student as Student
+from tasks.learning_sections import Teacher as Teacher
+from tasks.learning_sections import Training as Training
+from tasks.section_types import (
+    Language,
+    Name,
+    OptionalShare,
+    OptionalText,
+    Place,
+    Positive,
+    Seed,
+    Share,
+    Span,
+)
+from tasks.section_types import Or as Or
+from tasks.section_types import Section as Section
 
 
 class Sources(Section):
@@ -113,100 +96,10 @@ class Tokens(Section):
     trimmed_from: OptionalText
 
 
-class Training(Section):
-    epochs: Positive
-    batch_size: Positive
-    learning_rate: Annotated[float, Field(gt=0, lt=1)]
-    warmup_share: Share
-    weight_decay: Annotated[float, Field(ge=0)]
-    precision: Literal["float32", "bfloat16"]
-
-
-class Teacher(Training):
-    init: Annotated[str, Field(min_length=1)]
-    revision: OptionalText
-    weights_sha256: Annotated[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None, Or]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    folds: Annotated[Annotated[int, Field(ge=2, le=20)] | None, Or]
-
-
-class SoftLabels(Section):
-    batch_rows: Positive
-    bucket: Positive
-    shard_rows: Positive
-
-    @model_validator(mode="after")
-    def _whole_batches(self) -> "SoftLabels":
-        if self.shard_rows % self.batch_rows:
-            raise ValueError(
-                f"shard_rows {self.shard_rows} is no multiple of batch_rows {self.batch_rows}: "
-                "a resumed run would cut other batches than an undisturbed one"
-            )
-        return self
-
-
-class Change(Section):
-    """A number that changes over the training."""
-
-    shape: Literal["linear", "cosine"]
-    start: Annotated[float, Field(ge=0)]
-    end: Annotated[float, Field(ge=0)]
-
-
-class Alignment(Section):
-    iterations: Positive
-    symmetrised: bool
-
-
-class HiddenPhase(Section):
-    loss: Name
-    epochs: Positive
-    learning_rate: Annotated[float, Field(gt=0, lt=1)]
-
-
-class Frozen(Section):
-    embeddings: Annotated[float, Field(ge=0, le=1)]
-    body: Annotated[float, Field(ge=0, le=1)]
-
-
-def _form(value: Any) -> str:
-    return CHANGING if isinstance(value, dict | Change) else FIXED
-
-
-FIXED, CHANGING = "a number", "a change"  # forms of a value; only that which was meant is told of where it is wrong
-Weight = Annotated[
-    Annotated[float, Field(ge=0, le=1000), Tag(FIXED)] | Annotated[Change, Tag(CHANGING)], Discriminator(_form)
-]
-Temperature = Annotated[
-    Annotated[float, Field(gt=0, le=100), Tag(FIXED)] | Annotated[Change, Tag(CHANGING)], Discriminator(_form)
-]
-
-
-class Student(Training):
-    seed: Seed
-    architecture: Name
-    options: dict[str, Any]
-    alignment: Alignment
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    output_loss: Name
-    output_weight: Weight
-    temperature: Temperature
-    hidden_loss: Name
-    hidden_weight: Weight
-    label_loss: Name
-    label_weight: Weight
-    pair_weight: Literal["none", "confidence", "translation", "both"]
-    hidden_phase: HiddenPhase
-    frozen: Frozen
-    evaluations_per_epoch: Positive
-
-    @model_validator(mode="after")
-    def _learns(self) -> "Student":
-        if {self.output_loss, self.hidden_loss, self.label_loss} == {"none"}:
-            raise ValueError("output_loss, hidden_loss and label_loss are all none: the student would learn nothing")
-        if isinstance(self.temperature, Change) and min(self.temperature.start, self.temperature.end) <= 0:
-            raise ValueError("temperature: start and end must be above 0")
-        return self
+def _once(values: list[str]) -> list[str]:
+    if len(set(values)) != len(values):
+        raise ValueError("a name stands in it twice")
+    return values
 
 
 class Control(Section):
@@ -269,4 +162,12 @@ class Params(Section):
             raise ValueError(f"targets: {self.source!r} is the source language; name others")
         if len(set(self.targets)) != len(self.targets):
             raise ValueError("targets: a language stands in it twice")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_are_let_in(self) -> "Params":
+        if self.student.label_loss != "none" and not self.labelled.target_labels:
+            raise ValueError(
+                f"student.label_loss: {self.student.label_loss!r} needs labelled target text: set labelled.target_labels: true"
+            )
         return self

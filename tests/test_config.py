@@ -76,6 +76,21 @@ def test_the_projects_own_params_are_right_and_frozen() -> None:
             "    width: none\n    depth: 2",
             "student.options.depth: no such key; transformer takes: init",
         ),
+        (
+            "  hidden_loss: none",
+            "  hidden_loss: soft_kl",
+            "student.hidden_loss: the loss 'soft_kl' cannot stand there; those",
+        ),
+        (
+            "  label_loss: none",
+            "  label_loss: cross_entropy",
+            "needs labelled target text: set labelled.target_labels: true",
+        ),
+        (
+            "    loss: none",
+            "    loss: dist",
+            "student.hidden_phase.loss: the loss 'dist' cannot stand there; those that can: con",
+        ),
         ("  hidden_loss: none", "  hidden_loss: mse", "student.hidden_loss: 'mse' is not one of: "),
         ("  output_loss: soft_kl", "  output_loss: none", "output_loss, hidden_loss and label_loss are all none"),
         (

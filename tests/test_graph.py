@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kdmodels.choice import choices
-from tasks.config import GRAPH_FILE, load_params, read_yaml
+from tasks.config import GRAPH_FILE, read_yaml
 from tests.test_rooms import imports
 
 ROOT = Path(__file__).parent.parent
@@ -145,9 +145,9 @@ def test_metrics_and_plots_are_cached_so_that_a_worker_can_send_them_home() -> N
             assert isinstance(out, str) or next(iter(out.values())).get("cache", True)
 
 
-def test_a_value_is_written_once() -> None:
-    load_params(ROOT)
-    tree = ast.parse((ROOT / "tasks/config.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["section_types", "learning_sections", "sections"])
+def test_a_value_is_written_once(name: str) -> None:
+    tree = ast.parse((ROOT / f"tasks/{name}.py").read_text(encoding="utf-8"))
     for item in ast.walk(tree):
         if isinstance(item, ast.ClassDef) and item.name != "Section":
             defaults = [node for node in item.body if isinstance(node, ast.AnnAssign) and node.value is not None]

@@ -213,6 +213,11 @@ def test_a_damaged_cache_shard_is_refused_with_its_name(copy: TinyProject) -> No
         ({"student": {"temprature": 2.0}}, "params.yaml: student.temprature: no such key"),
         ({"targets": ["de", "a;touch spoiled"]}, "a language code such as de"),
         ({"targets": ["../x"]}, "a language code such as de"),
+        (
+            {"student": {"label_loss": "cross_entropy"}},
+            "student.label_loss: 'cross_entropy' needs labelled target text",
+        ),
+        ({"student": {"output_loss": "hidden_mse"}}, "student.output_loss: the loss 'hidden_mse' cannot stand there"),
         ({"student": {"output_loss": "softkl"}}, "student.output_loss: 'softkl' is not one of: contrastive"),
         ({"labelled": {"source": "opus7"}}, "labelled.source: 'opus7' is not one of: debian, files"),
     ],

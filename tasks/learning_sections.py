@@ -1,0 +1,103 @@
+"""The sections of params.yaml that say how teachers and students learn."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from tasks.section_types import Name, OptionalText, Or, Positive, Section, Seed, Share
+
+
+class Training(Section):
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    warmup_share: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+    precision: Literal["float32", "bfloat16"]
+
+
+class Teacher(Training):
+    init: Annotated[str, Field(min_length=1)]
+    revision: OptionalText
+    weights_sha256: Annotated[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None, Or]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    folds: Annotated[Annotated[int, Field(ge=2, le=20)] | None, Or]
+
+
+class SoftLabels(Section):
+    batch_rows: Positive
+    bucket: Positive
+    shard_rows: Positive
+
+    @model_validator(mode="after")
+    def _whole_batches(self) -> "SoftLabels":
+        if self.shard_rows % self.batch_rows:
+            raise ValueError(
+                f"shard_rows {self.shard_rows} is no multiple of batch_rows {self.batch_rows}: "
+                "a resumed run would cut other batches than an undisturbed one"
+            )
+        return self
+
+
+class Change(Section):
+    """A number that changes over the training."""
+
+    shape: Literal["linear", "cosine"]
+    start: Annotated[float, Field(ge=0)]
+    end: Annotated[float, Field(ge=0)]
+
+
+class Alignment(Section):
+    iterations: Positive
+    symmetrised: bool
+
+
+class HiddenPhase(Section):
+    loss: Name
+    epochs: Positive
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Frozen(Section):
+    embeddings: Annotated[float, Field(ge=0, le=1)]
+    body: Annotated[float, Field(ge=0, le=1)]
+
+
+def _form(value: Any) -> str:
+    return CHANGING if isinstance(value, dict | Change) else FIXED
+
+
+FIXED, CHANGING = "a number", "a change"  # forms of a value; only that which was meant is told of where it is wrong
+Weight = Annotated[
+    Annotated[float, Field(ge=0, le=1000), Tag(FIXED)] | Annotated[Change, Tag(CHANGING)], Discriminator(_form)
+]
+Temperature = Annotated[
+    Annotated[float, Field(gt=0, le=100), Tag(FIXED)] | Annotated[Change, Tag(CHANGING)], Discriminator(_form)
+]
+
+
+class Student(Training):
+    seed: Seed
+    architecture: Name
+    options: dict[str, Any]
+    alignment: Alignment
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    output_loss: Name
+    output_weight: Weight
+    temperature: Temperature
+    hidden_loss: Name
+    hidden_weight: Weight
+    label_loss: Name
+    label_weight: Weight
+    pair_weight: Literal["none", "confidence", "translation", "both"]
+    hidden_phase: HiddenPhase
+    frozen: Frozen
+    evaluations_per_epoch: Positive
+
+    @model_validator(mode="after")
+    def _learns(self) -> "Student":
+        if {self.output_loss, self.hidden_loss, self.label_loss} == {"none"}:
+            raise ValueError("output_loss, hidden_loss and label_loss are all none: the student would learn nothing")
+        if isinstance(self.temperature, Change) and min(self.temperature.start, self.temperature.end) <= 0:
+            raise ValueError("temperature: start and end must be above 0")
+        return self
