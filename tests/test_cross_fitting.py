@@ -18,6 +18,8 @@ from kdmodels.errors import BadInputError
 from kdmodels.label_store import read_labels
 from kdmodels.token_table import read_tokens
 from tasks import teacher as stage
+from tasks.config import load_params
+from tasks.soft_labels import soft_labels
 from tests.tiny_project import TinyProject, make
 
 FOLDS = 3
@@ -135,6 +137,16 @@ def test_the_teacher_tells_how_good_it_is_on_text_that_it_did_not_see(project: T
     assert set(calibration["valid"]) == {"before", "after"}
 
 
+def test_tokens_of_another_run_than_the_pairs_are_refused(project: TinyProject, tmp_path: Path) -> None:
+    data = project.root / "data"
+    pairs = pd.read_parquet(data / "corpus/de/pairs.parquet")
+    pairs[pairs["source"] != pairs["source"][0]].to_parquet(tmp_path / "pairs.parquet")
+    made = (data / "tokens/de", tmp_path / "pairs.parquet", data / "teacher/model", data / "teacher/folds")
+    record: Any = None
+    with pytest.raises(BadInputError, match=r"lacks the text \w+ \(1 such texts\).*different runs.*dvc repro"):
+        soft_labels(*made, tmp_path, load_params(project.root), record)
+
+
 def test_without_folds_the_same_text_counts_as_in_sample_and_costs_no_second_pass_over_the_rest(
     project: TinyProject,
 ) -> None:
@@ -153,8 +165,6 @@ def test_without_folds_the_same_text_counts_as_in_sample_and_costs_no_second_pas
 def test_a_fold_is_trained_without_its_own_texts_and_only_once(
     project: TinyProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.config import load_params
-
     monkeypatch.chdir(project.root)
     monkeypatch.setenv("DISTILINGUA_HOME", str(tmp_path / "home"))
     params = load_params(project.root)
