@@ -6,25 +6,46 @@ section 3; out-of-fold predictions as in stacking, Wolpert 1992), and parallel t
 soft-labelled by the teacher of its fold.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from kdmodels.cleaning.leaks import overlap
+from kdmodels.cleaning.leaks import likenesses, overlap
 from kdmodels.errors import BadInputError
 from kdmodels.pairs import plain, text_hash
 
 MAIN = -1  # the teacher of all labelled text, which is no fold's
 
 
-def folds_of(texts: Iterable[str], groups: Iterable[str | None], folds: int) -> NDArray[np.int64]:
+def folds_of(
+    texts: Sequence[str], groups: Sequence[str | None], folds: int, *, near: float | None
+) -> NDArray[np.int64]:
     """Return the fold of each text, [texts], by a hash of its group, or else of the text.
 
-    So equal texts and texts of one group share a fold, and a text stays in its fold when others join.
+    What hangs together shares a fold: texts of one group, equal texts, and texts so alike that one source text could count
+    as both. Were these in two folds, no teacher of a fold had seen nothing of it. The distance 1 - Jaccard obeys the
+    triangle inequality (Levandowsky & Winter 1971, Nature 234), so two texts that a third is like to `near` are like to
+    each other to 2 near - 1: that is where texts are linked. A text stays in its fold when others join, unless they are
+    like it.
+
+    Args:
+        near: as in `folds_to_label_by`; the promise holds above 0.5
     """
-    keys = (plain(text) if group is None else group for text, group in zip(texts, groups, strict=True))
-    return np.array([int(text_hash(f"fold\0{key}"), 16) % folds for key in keys], dtype=np.int64)
+    keys = [plain(text) if group is None else group for text, group in zip(texts, groups, strict=True)]
+    hashes = [int(text_hash(f"fold\0{key}"), 16) for key in keys]
+    first: dict[str, int] = {}
+    links = [(first.setdefault(key, number), number) for number, key in enumerate(keys)]
+    links += likenesses(texts, near=None if near is None else max(2 * near - 1, 0.0))
+    one, other = np.array(links, dtype=np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(links), dtype=bool), (one, other)), shape=(len(texts), len(texts)))
+    _, part_N = connected_components(graph, directed=False)
+    least: dict[int, int] = {}
+    for part, found in zip(part_N.tolist(), hashes, strict=True):
+        least[part] = min(found, least.get(part, found))
+    return np.array([least[part] % folds for part in part_N.tolist()], dtype=np.int64)
 
 
 def check_folds(folds_N: NDArray[np.int64], labels_N: NDArray[np.int64], names: Sequence[str], folds: int) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kdmodels.classification import label_names, load_model
 from kdmodels.cross_fitting import MAIN, folds_to_label_by
 from kdmodels.encoder import load_tokenizer, tokenizer_sha256
+from kdmodels.errors import BadInputError
 from kdmodels.files import folder_sha256, write_json
 from kdmodels.label_store import Identity, SoftLabels, join, write_labels
 from kdmodels.labelling import BACKEND, DTYPE, POOLING, Text, label_texts
@@ -30,6 +31,9 @@ def soft_labels(
     They are copied from the label store, which outlasts outputs and is shared by all targets; what it lacks is
     labelled first. A text that the teacher learned from is labelled by the teacher of its fold, where there are folds;
     folds.json counts how many such texts there are, and by whom they were labelled.
+
+    Raises:
+        BadInputError: where tokens and pairs come from different runs.
     """
     table = read_tokens(tokens)
     ids: dict[str, NDArray[np.integer[Any]]] = {
@@ -40,6 +44,12 @@ def soft_labels(
     assignment = read_table(folds / "assignment.parquet", ["text", "fold"])
     learned, fold_numbers = assignment["text"].to_pylist(), assignment["fold"].to_numpy()
     names = sorted(ids)
+    unknown = [name for name in names if name not in text_of]
+    if unknown:
+        raise BadInputError(
+            f"{pairs}: lacks the text {unknown[0]} ({len(unknown)} such texts) that {tokens} has: they come from different "
+            "runs. Make both again: dvc repro"
+        )
     near = params.corpus.cleaning.leak_near
     places_in = folds_to_label_by([text_of[name] for name in names], learned, np.arange(len(learned)), near)
     fold_N = np.where(places_in == MAIN, MAIN, fold_numbers[np.maximum(places_in, 0)])

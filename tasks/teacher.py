@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def teacher(train: Path, valid: Path, labels: Path, out: Path, params: Params, r
     tokenizer = load_tokenizer(encoder)
     tokenizer.model_max_length = params.tokens.maximum_length
     work = _Training(encoder, names, tokenizer, (train, valid, labels), params, record)
-    folds_N = _fold_numbers(work, params.teacher.folds)
+    folds_N = _fold_numbers(work, params)
     everything = np.ones(len(work.labels_N), dtype=bool)
     if params.teacher.folds is None:
         model, history = work.train(everything, "teacher", "")
@@ -54,7 +55,7 @@ def teacher(train: Path, valid: Path, labels: Path, out: Path, params: Params, r
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     write_history(out / "training.csv", history)
-    best = max((entry for entry in history if "eval_selection" in entry), key=lambda entry: entry["eval_selection"])
+    best = _best(history)
     metrics: dict[str, Any] = {
         "valid": {"accuracy": best["eval_accuracy"], "loss": best["eval_loss"]},
         "epoch": best["epoch"],
@@ -67,7 +68,7 @@ def teacher(train: Path, valid: Path, labels: Path, out: Path, params: Params, r
     (out / "folds").mkdir()
     write_table(out / "folds" / ASSIGNMENT, {"text": work.texts, "fold": folds_N})
     if params.teacher.folds is not None:
-        metrics["out_of_fold"] = _folds(work, folds_N, params.teacher.folds, out / "folds")
+        metrics |= _folds(work, folds_N, params.teacher.folds, out / "folds")
         record.metrics({"out_of_fold/accuracy": metrics["out_of_fold"]["accuracy"]})
         work.forget()
     write_json(out / "metrics.json", metrics)
@@ -118,8 +119,9 @@ class _Training:
             [self.ids[i] for i in chosen],
             self.labels_N[chosen],
             score=lambda model: cross_entropy_scores(self.answers(model, self.valid_ids), self.valid_labels_M),
+            weight_N=np.ones(len(chosen)),
+            smoothing_N=np.full(len(chosen), self._params.teacher.label_smoothing),
             padding=self.tokenizer.pad_token_id,
-            label_smoothing=self._params.teacher.label_smoothing,
             schedule=schedule(self._params.teacher, evaluations_per_epoch=1, seed=self._params.seed),
             checkpoints=self.checkpoints(name),
             log=progress(self._record, phase),
@@ -147,25 +149,41 @@ class _Training:
             shutil.rmtree(place)
 
 
-def _fold_numbers(work: _Training, folds: int | None) -> NDArray[np.int64]:
+def _fold_numbers(work: _Training, params: Params) -> NDArray[np.int64]:
     """Return the fold of each text; where there are no folds, no teacher but one, and that one saw them all: -1."""
+    folds = params.teacher.folds
     if folds is None:
         return np.full(len(work.texts), -1, dtype=np.int64)
-    folds_N = folds_of(work.texts, work.groups, folds)
+    folds_N = folds_of(work.texts, work.groups, folds, near=params.corpus.cleaning.leak_near)
     check_folds(folds_N, work.labels_N, work.names, folds)
     return folds_N
 
 
-def _folds(work: _Training, folds_N: NDArray[np.int64], folds: int, out: Path) -> dict[str, float]:
-    """Write the teacher of each fold, and return how good they are on the text that each did not see."""
+def _best(history: list[dict[str, float]]) -> dict[str, float]:
+    """Return the line of a history that tells of the epoch that was chosen."""
+    return max((entry for entry in history if "eval_selection" in entry), key=lambda entry: entry["eval_selection"])
+
+
+def _folds(work: _Training, folds_N: NDArray[np.int64], folds: int, out: Path) -> dict[str, Any]:
+    """Write the teacher of each fold, and return how good they are on the text that each did not see.
+
+    `folds` beside it is their accuracy on the validation split, its mean and its standard deviation (n - 1) over folds.
+    """
     logits_NC = np.empty((len(folds_N), len(work.names)), dtype=np.float32)
+    valid = []
     for fold in range(folds):
         print(f"fold {fold} of {folds}", flush=True)
-        folder, _ = work.finished(folds_N != fold, f"teacher-fold{fold}", f"fold{fold}/")
+        use_N = folds_N != fold
+        rows = sha256(use_N.tobytes()).hexdigest()[:8]  # corpus.cleaning.leak_near changes folds too
+        folder, history = work.finished(use_N, f"teacher-fold{fold}-{rows}", f"fold{fold}/")
+        valid.append(_best(history)["eval_accuracy"])
         target = out / str(fold)
         shutil.copytree(folder, target)
         work.tokenizer.save_pretrained(target)
-        own = np.flatnonzero(folds_N == fold)
+        own = np.flatnonzero(~use_N)
         logits_NC[own] = work.answers(load_model(target), [work.ids[i] for i in own])
     found = cross_entropy_scores(logits_NC, work.labels_N)
-    return {"accuracy": found["accuracy"], "loss": found["loss"]}
+    return {
+        "out_of_fold": {"accuracy": found["accuracy"], "loss": found["loss"]},
+        "folds": {"valid_accuracy": {"mean": float(np.mean(valid)), "spread": float(np.std(valid, ddof=1))}},
+    }

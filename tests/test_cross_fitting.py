@@ -7,14 +7,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kdmodels.classification import load_model, logits_of
+from kdmodels.cleaning.leaks import overlap
 from kdmodels.cross_fitting import check_folds, folds_of, folds_to_label_by
 from kdmodels.encoder import load_tokenizer
 from kdmodels.errors import BadInputError
 from kdmodels.label_store import read_labels
 from kdmodels.token_table import read_tokens
 from tasks import teacher as stage
+from tasks.config import load_params
+from tasks.soft_labels import soft_labels
 from tests.tiny_project import TinyProject, make
 
 FOLDS = 3
@@ -22,11 +27,39 @@ FOLDS = 3
 
 def test_equal_texts_and_texts_of_one_group_share_a_fold_which_does_not_depend_on_others() -> None:
     texts = [f"text {number}" for number in range(200)]
-    folds = folds_of(texts, [None] * 200, 5)
+    folds = folds_of(texts, [None] * 200, 5, near=0.8)
     assert sorted(set(folds.tolist())) == [0, 1, 2, 3, 4]
-    assert folds_of(["Text  7", "other"], [None, None], 5)[0] == folds[7]
-    grouped = folds_of(texts, ["one group"] * 200, 5)
+    assert folds_of(["Text  7", "other"], [None, None], 5, near=0.8)[0] == folds[7]
+    grouped = folds_of(texts, ["one group"] * 200, 5, near=0.8)
     assert len(set(grouped.tolist())) == 1
+
+
+SENTENCE = "the parcel that I ordered in the first week of May has not arrived at our new house in Berlin yet"
+
+
+def test_labelled_texts_that_are_alike_share_a_fold_or_each_would_be_taught_by_the_other() -> None:
+    punctuated = [SENTENCE + end for end in (".", "!", "?", " ...", "!!", ";")]
+    alike = [f"{SENTENCE} {end}" for end in ("please", "sadly", "again", "so far", "it seems")]
+    apart = [f"sentence {number} of others about {number * 7} things" for number in range(20)]
+    for near, same in ((0.8, [*punctuated, *alike]), (None, punctuated)):
+        texts = [*same, *apart]
+        folds = folds_of(texts, [None] * len(texts), 20, near=near)
+        assert len(set(folds[: len(same)].tolist())) == 1
+        assert len(set(folds.tolist())) > 5
+    exact = folds_of(alike, [None] * 5, 20, near=None)
+    assert len(set(exact.tolist())) > 1, "else the test would prove nothing"
+    bridged = folds_of([punctuated[0], alike[0], "wholly other"], ["a", None, "a"], 20, near=0.8)
+    assert len(set(bridged.tolist())) == 1, "what is alike brings its group along"
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=7), min_size=3, max_size=12), st.data())
+def test_no_text_counts_as_labelled_texts_of_two_folds(rows: list[list[str]], data: st.DataObject) -> None:
+    texts = [" ".join(row) for row in rows]
+    source = " ".join(data.draw(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=7)))
+    near = data.draw(st.sampled_from([0.6, 0.7, 0.8]))
+    folds = folds_of(texts, [None] * len(texts), 20, near=near)
+    like = [fold for text, fold in zip(texts, folds.tolist(), strict=True) if overlap([source], [text], near=near)]
+    assert len(set(like)) <= 1
 
 
 def test_a_source_text_goes_to_the_fold_of_the_labelled_text_that_it_is_or_nearly_is() -> None:
@@ -97,9 +130,21 @@ def test_overlapping_text_is_labelled_by_the_teacher_of_its_fold_and_all_else_by
 def test_the_teacher_tells_how_good_it_is_on_text_that_it_did_not_see(project: TinyProject) -> None:
     metrics = json.loads((project.root / "data/teacher/metrics.json").read_text())
     assert 0 <= metrics["out_of_fold"]["accuracy"] <= 1
+    assert 0 <= metrics["folds"]["valid_accuracy"]["mean"] <= 1
+    assert 0 <= metrics["folds"]["valid_accuracy"]["spread"] <= 1
     calibration = json.loads((project.root / "data/teacher/calibration.json").read_text())
     assert 0.05 <= calibration["temperature"] <= 20
     assert set(calibration["valid"]) == {"before", "after"}
+
+
+def test_tokens_of_another_run_than_the_pairs_are_refused(project: TinyProject, tmp_path: Path) -> None:
+    data = project.root / "data"
+    pairs = pd.read_parquet(data / "corpus/de/pairs.parquet")
+    pairs[pairs["source"] != pairs["source"][0]].to_parquet(tmp_path / "pairs.parquet")
+    made = (data / "tokens/de", tmp_path / "pairs.parquet", data / "teacher/model", data / "teacher/folds")
+    record: Any = None
+    with pytest.raises(BadInputError, match=r"lacks the text \w+ \(1 such texts\).*different runs.*dvc repro"):
+        soft_labels(*made, tmp_path, load_params(project.root), record)
 
 
 def test_without_folds_the_same_text_counts_as_in_sample_and_costs_no_second_pass_over_the_rest(
@@ -120,15 +165,13 @@ def test_without_folds_the_same_text_counts_as_in_sample_and_costs_no_second_pas
 def test_a_fold_is_trained_without_its_own_texts_and_only_once(
     project: TinyProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.config import load_params
-
     monkeypatch.chdir(project.root)
     monkeypatch.setenv("DISTILINGUA_HOME", str(tmp_path / "home"))
     params = load_params(project.root)
     params = params.model_copy(update={"teacher": params.teacher.model_copy(update={"folds": FOLDS, "epochs": 1})})
     given = [project.root / f"data/labelled/{name}" for name in ("train.parquet", "valid.parquet", "labels.json")]
     texts = pd.read_parquet(given[0])
-    folds = folds_of(texts["text"], [None] * len(texts), FOLDS)
+    folds = folds_of(texts["text"].tolist(), [None] * len(texts), FOLDS, near=params.corpus.cleaning.leak_near)
     lengths: list[int] = []
     tune = stage.fine_tune
 

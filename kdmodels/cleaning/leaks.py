@@ -64,6 +64,21 @@ def overlap(training: Iterable[str], tested: Iterable[str], *, near: float | Non
     return [(text, match[1], match[0]) for text, match in matched if match is not None]
 
 
+def likenesses(texts: Sequence[str], *, near: float | None) -> list[tuple[int, int]]:
+    """Return pairs of texts, by their numbers, that link all texts which are alike, as `overlap` measures it.
+
+    Texts that are the same but for case, punctuation and white space are linked in a chain; of those that are as alike as
+    the threshold, one of each such chain is paired with one of the other.
+    """
+    found = _Texts(texts, near)
+    folded = [_folded(normalised(text, mend_encoding=True)) for text in texts]
+    first: dict[str, int] = {}
+    links = [(first.setdefault(text, number), number) for number, text in enumerate(folded) if text]
+    number_of = {texts[number]: number for number in first.values()}
+    links += [(number_of[one], number_of[other]) for one, other in found.alike_pairs()]
+    return [(one, other) for one, other in links if one != other]
+
+
 _KINDS = ("exact", "normalised", "near")
 
 
@@ -112,6 +127,14 @@ class _Texts:
                 if number is not None:
                     return "near", self._texts[number]
         return None
+
+    def alike_pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield the indexed texts that are as alike as the threshold, each two once."""
+        if self._near is not None:
+            for number, found in enumerate(self._shingles):
+                for other in self._alike(set(found), self._near):
+                    if other < number:
+                        yield self._texts[other], self._texts[number]
 
     def _alike(self, found: set[str], near: float) -> Iterator[int]:
         numbers = {number for shingle in found & self._keys for number in self._index[shingle]}
