@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -31,12 +30,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
 
 
 @pytest.fixture
-def copy(made: TinyProject, tmp_path: Path) -> Iterator[TinyProject]:
+def copy(made: TinyProject, tmp_path: Path) -> TinyProject:
     """Return a copy of the finished project that a test may spoil."""
-    shutil.copytree(made.root, tmp_path / "project", symlinks=True)
-    project = object.__new__(TinyProject)
-    project.root = tmp_path / "project"
-    yield project
+    return made.copied_to(tmp_path / "project")
 
 
 def test_a_second_repro_does_nothing(made: TinyProject) -> None:
@@ -140,54 +136,6 @@ def test_without_a_test_set_there_is_agreement_and_the_distribution_of_labels(co
 def test_random_weights_are_a_choice(copy: TinyProject) -> None:
     copy.set(student={"options": {"init": "random"}})
     assert sorted(copy.repro()) == ["control@de-tf_idf", "evaluation@de", "student@de"]
-
-
-def test_each_control_is_a_stage_and_stands_in_the_report(copy: TinyProject) -> None:
-    """The sample has no labelled target text: that control says so instead."""
-    copy.set(control={"chosen": ["tf_idf", "hard_labels", "random_weights", "target_labels"]})
-    copy.set(labelled={"target_labels": True})
-    ran = copy.repro()
-    made = ["control@de-hard_labels", "control@de-random_weights", "control@de-target_labels"]
-    assert set(made) <= set(ran)
-    assert not {"teacher", "soft_labels@de", "student@de"} & set(ran)
-    metrics = json.loads((copy.root / "data/evaluation/de/metrics.json").read_text())
-    assert set(metrics["controls"]) == {"tf_idf", "hard_labels", "random_weights"}
-    for found in metrics["controls"].values():
-        assert {"accuracy", "macro_f1", "held_out", "parameters", "megabytes", "student_minus_control"} <= set(found)
-    assert {"temperature", "before", "after"} == set(metrics["calibration"])
-    page = (copy.root / "data/evaluation/de/report.md").read_text(encoding="utf-8")
-    assert "the student, from random weights" in page
-    assert "(ceiling): not made, since there is no labelled target text" in page
-    assert "the student's accuracy minus that of" in page
-    copy.set(control={"chosen": ["hard_labels"]})
-    copy.repro()
-    metrics = json.loads((copy.root / "data/evaluation/de/metrics.json").read_text())
-    assert set(metrics["controls"]) == {"hard_labels"}, "what an earlier choice left behind does not count"
-
-
-@pytest.mark.parametrize(
-    ("architecture", "options"),
-    [
-        ("bilstm", {"init": "transtokenized", "embedding_width": 8, "hidden_width": 8, "depth": 1}),
-        ("cnn", {"init": "random", "embedding_width": 8, "filters": 4, "windows": [2, 3]}),
-        ("bag", {"embedding_width": 8, "buckets": 500, "characters": [2, 3]}),
-    ],
-)
-def test_a_small_architecture_goes_all_the_way_with_hidden_states_and_weights(
-    copy: TinyProject, architecture: str, options: dict[str, object]
-) -> None:
-    copy.set(student={"architecture": architecture, "hidden_loss": "hidden_mse", "pair_weight": "both", "epochs": 1})
-    copy.set(student={"hidden_phase": {"loss": "hidden_cosine", "epochs": 1}})
-    copy.put("student", "options", options)
-    copy.repro()
-    metrics = json.loads((copy.root / "data/evaluation/de/metrics.json").read_text())
-    assert metrics["student_parameters"] > 0
-    student = json.loads((copy.root / "data/student/de/metrics.json").read_text())
-    assert -1 <= student["hidden_phase"]["cosine"] <= 1
-    predicted = copy.run(
-        sys.executable, "-c", "from flows.cli import main; main()", "predict", "--target", "de", "--json", "x"
-    )
-    assert json.loads(predicted.stdout)["label"]
 
 
 def test_a_damaged_cache_shard_is_refused_with_its_name(copy: TinyProject) -> None:

@@ -58,6 +58,13 @@ class TinyProject:
         with path.open("w", encoding="utf-8") as file:
             yaml.dump(values, file)
 
+    def copied_to(self, folder: Path) -> "TinyProject":
+        """Return a copy that a test may spoil."""
+        shutil.copytree(self.root, folder, symlinks=True)
+        project = object.__new__(TinyProject)
+        project.root = folder
+        return project
+
     def put(self, section: str, key: str, value: Any) -> None:
         """Replace a whole mapping of params.yaml."""
         yaml = YAML()

@@ -1,0 +1,78 @@
+"""Controls and small students, declared and run by DVC on tiny numbers."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_project import TinyProject, make
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
+    """Run the whole pipeline once."""
+    project = make(tmp_path_factory.mktemp("made"))
+    project.repro()
+    project.commit("made")
+    return project
+
+
+@pytest.fixture
+def copy(made: TinyProject, tmp_path: Path) -> TinyProject:
+    """Return a copy of the finished project that a test may spoil."""
+    return made.copied_to(tmp_path / "project")
+
+
+def test_each_control_is_a_stage_and_stands_in_the_report(copy: TinyProject) -> None:
+    """The sample has no labelled target text: that control says so instead."""
+    copy.set(control={"chosen": ["tf_idf", "hard_labels", "random_weights", "target_labels"]})
+    copy.set(labelled={"target_labels": True})
+    ran = copy.repro()
+    chosen = ["control@de-hard_labels", "control@de-random_weights", "control@de-target_labels"]
+    assert set(chosen) <= set(ran)
+    assert not {"teacher", "soft_labels@de", "student@de"} & set(ran)
+    metrics = json.loads((copy.root / "data/evaluation/de/metrics.json").read_text())
+    assert set(metrics["controls"]) == {"tf_idf", "hard_labels", "random_weights"}
+    for found in metrics["controls"].values():
+        assert {"accuracy", "macro_f1", "held_out", "parameters", "megabytes", "student_minus_control"} <= set(found)
+    assert {"temperature", "before", "after"} == set(metrics["calibration"])
+    page = (copy.root / "data/evaluation/de/report.md").read_text(encoding="utf-8")
+    assert "the student, from random weights" in page
+    assert "(ceiling): not made, since there is no labelled target text" in page
+    assert "the student's accuracy minus that of" in page
+    copy.set(control={"chosen": ["hard_labels"]})
+    copy.repro()
+    metrics = json.loads((copy.root / "data/evaluation/de/metrics.json").read_text())
+    assert set(metrics["controls"]) == {"hard_labels"}, "what an earlier choice left behind does not count"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options"),
+    [
+        pytest.param(
+            "bilstm",
+            {"init": "transtokenized", "embedding_width": 8, "hidden_width": 8, "depth": 1},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "cnn", {"init": "random", "embedding_width": 8, "filters": 4, "windows": [2, 3]}, marks=pytest.mark.slow
+        ),
+        ("bag", {"embedding_width": 8, "buckets": 500, "characters": [2, 3]}),
+    ],
+)
+def test_a_small_architecture_goes_all_the_way_with_hidden_states_and_weights(
+    copy: TinyProject, architecture: str, options: dict[str, object]
+) -> None:
+    copy.set(student={"architecture": architecture, "hidden_loss": "hidden_mse", "pair_weight": "both", "epochs": 1})
+    copy.set(student={"hidden_phase": {"loss": "hidden_cosine", "epochs": 1}})
+    copy.put("student", "options", options)
+    copy.repro()
+    metrics = json.loads((copy.root / "data/evaluation/de/metrics.json").read_text())
+    assert metrics["student_parameters"] > 0
+    student = json.loads((copy.root / "data/student/de/metrics.json").read_text())
+    assert -1 <= student["hidden_phase"]["cosine"] <= 1
+    predicted = copy.run(
+        sys.executable, "-c", "from flows.cli import main; main()", "predict", "--target", "de", "--json", "x"
+    )
+    assert json.loads(predicted.stdout)["label"]
