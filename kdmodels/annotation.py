@@ -152,7 +152,8 @@ def stratified(
     """Return the mean over all texts as a stratified sample tells it, with its bootstrap interval inside the strata.
 
     sum_h (N_h / N) * mean of the sample in stratum h (Cochran 1977, "Sampling Techniques", equation 5.1). A stratum of which
-    nothing is labelled counts as the others do on average.
+    nothing is labelled counts as the others do on average. Each resample draws one text less than a stratum has, or small
+    strata would look surer than they are (Rao & Wu 1988, Journal of the American Statistical Association 83).
 
     Args:
         values: [labelled texts], such as 1.0 where the student is right
@@ -166,6 +167,9 @@ def stratified(
     def mean(rows: Iterable[NDArray[np.floating[Any]]]) -> float:
         return float(sum(weight * row.mean() for weight, row in zip(weights, rows, strict=True)))
 
-    found = [mean(random.choice(group, size=len(group)) for group in groups.values()) for _ in range(draws.resamples)]
+    found = [
+        mean(random.choice(group, size=max(1, len(group) - 1)) for group in groups.values())
+        for _ in range(draws.resamples)
+    ]
     low, high = np.quantile(found, [(1 - draws.confidence) / 2, (1 + draws.confidence) / 2])
     return {"value": mean(groups.values()), "low": float(low), "high": float(high)}

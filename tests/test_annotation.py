@@ -48,6 +48,15 @@ def test_the_estimate_by_hand() -> None:
     assert alone["value"] == pytest.approx(0.5), "a stratum without labels counts as the others do"
 
 
+def test_the_interval_is_as_wide_as_that_of_a_sample_of_its_strata() -> None:
+    random = np.random.default_rng(0)
+    values = (random.random(400) < 0.7).astype(float)
+    strata = ["x"] * 300 + ["y"] * 100
+    found = stratified(values, strata, {"x": 3000, "y": 1000}, Bootstrap(resamples=4000, confidence=0.95, seed=1))
+    variances = [values[:300].var(ddof=1) / 300 * 0.75**2, values[300:].var(ddof=1) / 100 * 0.25**2]
+    assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * np.sqrt(sum(variances)), rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("number", "message"), [(400, "-n 400: there are only 300 texts"), (5, r"make 6 strata; draw 12 or more")]
 )
