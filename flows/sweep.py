@@ -79,7 +79,11 @@ def sweep(root: str, target: str) -> list[Place]:
     inputs = _inputs(project, target)
     candidates = [
         Candidate(
-            design, seed, experiments.name_of(project, target, design.section.model_copy(update={"seed": seed}), inputs)
+            design,
+            seed,
+            experiments.name_of(
+                project, target, design.section.model_copy(update={"seed": seed}), inputs, params.threads
+            ),
         )
         for design in found
         for seed in params.sweep.seeds

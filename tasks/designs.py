@@ -50,6 +50,12 @@ def designs_of(params: Params) -> list[Design]:
             all_changes = {**changes, "temperature": temperature}
             title = name if len(params.sweep.temperatures) == 1 else f"{name}, temperature {temperature:g}"
             found.append(Design(title, all_changes, _section(params.student, all_changes, where)))
+    for number, design in enumerate(found):
+        same = next((other for other in found[:number] if other.section == design.section), None)
+        if same is not None:
+            raise BadInputError(
+                f"{PARAMS_FILE}: sweep.designs: {same.name!r} and {design.name!r} are the same numbers; leave one of them out"
+            )
     return found
 
 

@@ -6,6 +6,7 @@ they are. Each candidate is a process of ours, so that it ends with the sweep; D
 """
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Mapping
 from hashlib import sha256
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from kdmodels.errors import BadInputError
-from kdmodels.files import folder_sha256
 from tasks.guard import Closed, Processes
 from tasks.sections import Student
 from tasks.stage import LOCK_FILE, command, failure, stage_environment
@@ -22,7 +22,7 @@ _PREFIX = "sweep"
 _CODE = ("kdmodels", "tasks")
 
 
-def name_of(root: Path, target: str, section: Student, inputs: Mapping[str, str]) -> str:
+def name_of(root: Path, target: str, section: Student, inputs: Mapping[str, str], threads: int) -> str:
     """Return the name of a candidate: the same for the same numbers, data and code.
 
     Args:
@@ -31,7 +31,12 @@ def name_of(root: Path, target: str, section: Student, inputs: Mapping[str, str]
     content = {
         "section": section.model_dump(mode="json"),
         "inputs": dict(inputs),
-        "code": [folder_sha256(root / name) for name in _CODE],
+        "threads": threads,
+        "code": {
+            path.relative_to(root).as_posix(): sha256(path.read_bytes()).hexdigest()
+            for name in _CODE
+            for path in sorted((root / name).rglob("*.py"))
+        },
     }
     key = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     return f"{_PREFIX}-{target.lower()}-{key}"
@@ -116,15 +121,17 @@ def _written(value: Any) -> str:
 
 
 def fetch(root: Path, name: str, path: str, to: Path) -> None:
-    """Copy a file or a folder that a candidate made.
+    """Copy a file or a folder that a candidate made; it appears under its name only when it is whole.
 
     Raises:
         BadInputError: where it is no longer in DVC's cache.
     """
     from dvc.api import DVCFileSystem
 
+    partial = to.with_name(f".{to.name}.{os.getpid()}.partial")
     try:
-        DVCFileSystem(url=str(root), rev=name).get(path, str(to), recursive=True)
+        DVCFileSystem(url=str(root), rev=name).get(path, str(partial), recursive=True)
+        partial.rename(to)
     except (FileNotFoundError, OSError) as error:
         raise BadInputError(
             f"{name}: its {path} is not in DVC's cache any more ({error}). To make it again: dvc exp remove {name}, "

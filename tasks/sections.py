@@ -96,9 +96,9 @@ class Tokens(Section):
     trimmed_from: OptionalText
 
 
-def _once(values: list[str]) -> list[str]:
+def _once(values: list[Any]) -> list[Any]:
     if len(set(values)) != len(values):
-        raise ValueError("a name stands in it twice")
+        raise ValueError("a value stands in it twice")
     return values
 
 
@@ -121,8 +121,8 @@ class Evaluation(Section):
 
 class Sweep(Section):
     designs: Annotated[dict[Name, dict[str, Any]], Field(min_length=2)]
-    temperatures: Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=1)]
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    temperatures: Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=1), AfterValidator(_once)]
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_once)]
     level: Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -11,6 +11,7 @@ import pytest
 from kdmodels.errors import BadInputError
 from tasks.config import load_params
 from tasks.designs import designs_of
+from tasks.experiments import name_of
 from tasks.sections import Params
 from tests.tiny_project import TinyProject, make
 
@@ -51,6 +52,27 @@ def test_a_design_that_is_none_is_refused_before_anything_runs(
 ) -> None:
     with pytest.raises(BadInputError, match=message):
         designs_of(with_designs(params, {"a": {}, "b": changes}))
+
+
+def test_two_designs_of_the_same_numbers_are_refused(params: Params) -> None:
+    with pytest.raises(BadInputError, match=r"'a, temperature 1' and 'b, temperature 1' are the same numbers"):
+        designs_of(with_designs(params, {"a": {}, "b": {"output_loss": "soft_kl"}}))
+
+
+def test_a_candidate_has_the_same_name_for_the_same_numbers_data_and_code(params: Params, tmp_path: Path) -> None:
+    for name in ("kdmodels", "tasks"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "code.py").write_text("a = 1\n")
+    section = params.student
+    first = name_of(tmp_path, "de", section, {"data": "1"}, 1)
+    (tmp_path / "tasks/__pycache__").mkdir()
+    (tmp_path / "tasks/__pycache__/code.cpython-311.pyc").write_bytes(b"compiled")
+    assert name_of(tmp_path, "de", section, {"data": "1"}, 1) == first
+    assert name_of(tmp_path, "de", section, {"data": "2"}, 1) != first
+    assert name_of(tmp_path, "de", section, {"data": "1"}, 2) != first
+    assert name_of(tmp_path, "de", section.model_copy(update={"seed": 9}), {"data": "1"}, 1) != first
+    (tmp_path / "tasks/code.py").write_text("a = 2\n")
+    assert name_of(tmp_path, "de", section, {"data": "1"}, 1) != first
 
 
 def passes(project: TinyProject) -> int:
