@@ -84,6 +84,7 @@ def once(out: Path, make: Callable[[Path], None]) -> Path:
 def run(params: Params, folder: Path, given: argparse.Namespace) -> None:
     """Run one seed; the cleaned corpus and its tokens do not depend on it."""
     from tasks.corpus import corpus
+    from tasks.encoder import encoder
     from tasks.labelled import labelled
     from tasks.soft_labels import soft_labels
     from tasks.sources import sources
@@ -97,8 +98,10 @@ def run(params: Params, folder: Path, given: argparse.Namespace) -> None:
         lock.write_bytes((ROOT / "corpora.lock").read_bytes())
     found = once(folder / "sources", lambda out: sources(lock, out, params, record))
     texts = once(folder / "labelled", lambda out: labelled(found / "labelled.json", out, params, record))
-    given_teacher = [texts / name for name in ("train.parquet", "valid.parquet", "labels.json")]
-    made = once(folder / f"teacher/{params.seed}", lambda out: teacher(*given_teacher, out, params, record))
+    tables = [texts / name for name in ("train.parquet", "valid.parquet", "labels.json")]
+    start = once(folder / "encoder", lambda out: encoder(tables[0], tables[2], out, params, record))
+    told = ROOT / "feedback.json"
+    made = once(folder / f"teacher/{params.seed}", lambda out: teacher(start, *tables, told, out, params, record))
     for target in given.targets or params.targets:
         tests = [texts / f"test/{language}.parquet" for language in (params.source, target)]
         pairs = once(
@@ -108,7 +111,7 @@ def run(params: Params, folder: Path, given: argparse.Namespace) -> None:
             ),
         )
         table = pairs / "pairs.parquet"
-        ids = once(folder / f"tokens/{target}", lambda out, table=table: tokens(table, out, params, record))  # type: ignore[misc]
+        ids = once(folder / f"tokens/{target}", lambda out, table=table: tokens(table, start, out, params, record))  # type: ignore[misc]
         labels = once(
             folder / f"soft_labels/{params.seed}/{target}",
             lambda out, ids=ids, table=table: soft_labels(  # type: ignore[misc]

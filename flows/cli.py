@@ -12,6 +12,7 @@ import typer
 
 from flows.annotating import annotate
 from flows.command_line import Debug, Root, plain_errors
+from flows.feeding_back import feedback
 from flows.sweeping import sweep
 from kdmodels.errors import BadInputError
 
@@ -36,6 +37,7 @@ Data = Annotated[
 
 annotate_command = app.command()(annotate)
 sweep_command = app.command()(sweep)
+feedback_command = app.command()(feedback)
 
 
 def main() -> None:

@@ -45,12 +45,13 @@ class PipelineFailedError(RuntimeError):
     description="Runs the stages of dvc.yaml that may be stale, through DVC, and shows the students' results.",
     persist_result=False,
 )
-def pipeline(root: str, stages: list[str] | None = None) -> None:
+def pipeline(root: str, stages: list[str] | None = None, parent: str | None = None) -> None:
     """Bring a project up to date.
 
     Args:
         root: the project's folder.
         stages: what to bring up to date, with all before it; none: everything.
+        parent: the recorded run that this is a part of; none: it stands alone.
 
     Raises:
         BadInputError: where params.yaml or dvc.yaml is wrong, or there is no such stage; nothing has run then.
@@ -62,7 +63,7 @@ def pipeline(root: str, stages: list[str] | None = None) -> None:
     wanted = _wanted(declared, stages)
     shown = display.current()
     processes = Processes()
-    with recorded_flow(project, params, NAME) as record:
+    with recorded_flow(project, params, NAME, parent) as record:
         run = stage_task(project, record.environment, shown.line, processes, params.pipeline)
         due: set[str] = set()
         failures: dict[str, BaseException] = {}

@@ -41,7 +41,7 @@ def load_model(folder: Path, labels: Sequence[str] | None = None) -> Any:
     try:
         own = _own_class(folder)
         if own is not None:
-            return own.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+            return own.from_pretrained(folder, use_safetensors=True, local_files_only=True, **head)
         return AutoModelForSequenceClassification.from_pretrained(
             folder, trust_remote_code=False, use_safetensors=True, **head
         )
@@ -155,11 +155,18 @@ def cross_entropy_scores(logits_NC: Floats, labels_N: NDArray[np.integer]) -> di
     return {"accuracy": accuracy, "loss": loss, "selection": accuracy - loss / (1 + loss) / (2 * len(labels_N))}
 
 
-def answers_table(ids: Sequence[str], student_NC: Floats, teacher_NC: Floats, labels: Sequence[str]) -> dict[str, Any]:
-    """Return a student's and its teacher's answers on held-out pairs as columns, by which designs are compared."""
+def answers_table(
+    ids: Sequence[str], source_hashes: Sequence[str], student_NC: Floats, teacher_NC: Floats, labels: Sequence[str]
+) -> dict[str, Any]:
+    """Return a student's and its teacher's answers on held-out pairs as columns, by which designs are compared.
+
+    `confidence` is the student's in its answer.
+    """
     return {
         "id": list(ids),
+        "source_hash": list(source_hashes),
         "teacher": [labels[number] for number in teacher_NC.argmax(axis=1)],
         "student": [labels[number] for number in student_NC.argmax(axis=1)],
+        "confidence": probabilities(student_NC).max(axis=1).astype(np.float64),
         "divergence": compare_rows(student_NC, teacher_NC),
     }

@@ -17,7 +17,6 @@ from kdmodels.training import Batch, Log, Schedule, train
 
 Rows = Sequence[NDArray[np.integer[Any]]]
 Floats = NDArray[np.float32]
-_NO_LABEL = -100
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Labelled target texts.
+    """Labelled texts as the student reads them: of the target language, or glosses of source text.
 
     Attributes:
         ids: token ids of each text
@@ -82,6 +81,7 @@ def distil(
     *,
     pairs: Pairs,
     labelled: Labelled | None,
+    glossed: Labelled | None,
     held_out: Pairs,
     objective: Objective,
     frozen: Callable[[float], Sequence[nn.Parameter]],
@@ -95,6 +95,7 @@ def distil(
     Args:
         pairs: what it learns from
         labelled: target texts with labels, which learn by the objective's loss on labels
+        glossed: glosses with labels, which learn by its loss on glosses
         held_out: pairs that choose the checkpoint, by agreement with the teacher
         frozen: gives the parameters that stay as they are, by the share of the steps that are done
 
@@ -106,22 +107,28 @@ def distil(
     )
     using = pairs if objective.output_loss is not None or objective.hidden_loss is not None else None
     texts = labelled if objective.label_loss is not None else None
-    ids = [*(using.ids if using else ()), *(texts.ids if texts else ())]
+    glosses = glossed if objective.gloss_loss is not None else None
+    kinds = [kind for kind in (using, texts, glosses) if kind is not None]
+    ids = [row for kind in kinds for row in kind.ids]
     count = len(using) if using else 0
-    labels = [_NO_LABEL] * count + ([] if texts is None else texts.labels_N.tolist())
+    last = count + (len(texts) if texts else 0)  # what comes after are glosses
+    labels = [label for kind in (texts, glosses) if kind is not None for label in kind.labels_N.tolist()]
 
     def collate(rows: list[dict[str, Any]]) -> Batch:
-        # pairs first, so that a batch is cut into its two kinds without looking at the values
-        rows = sorted(rows, key=lambda row: row["number"] >= count)
+        # pairs first, then target texts, so that a batch is cut into its kinds without looking at the values
+        rows = sorted(rows, key=lambda row: (row["number"] >= count) + (row["number"] >= last))
         numbers = [row["number"] for row in rows if row["number"] < count]
         batch_ids, mask = pad([row["ids"] for row in rows], max(len(row["ids"]) for row in rows), padding)
+        of = [[labels[row["number"] - count] for row in rows if low <= row["number"] < high] for low, high in
+              ((count, last), (last, len(ids)))]  # fmt: skip
         return {
             "input_ids": batch_ids,
             "attention_mask": mask,
             "teacher_BC": teacher_NC[numbers],
             "teacher_BH": teacher_NH[numbers],
             "weight_B": weight_N[numbers],
-            "labels_B": torch.tensor([labels[row["number"]] for row in rows if row["number"] >= count]),
+            "labels_B": torch.tensor(of[0], dtype=torch.long),
+            "gloss_labels_B": torch.tensor(of[1], dtype=torch.long),
         }
 
     def loss(model: Any, batch: Batch, share: float) -> torch.Tensor:
@@ -138,8 +145,13 @@ def distil(
                 teacher_BH=batch["teacher_BH"],
                 weight_B=batch["weight_B"],
             )
-        if len(batch["labels_B"]):
-            total = total + objective.of_labels(share, student_BC=logits_BC[of_pairs:], labels_B=batch["labels_B"])
+        until = of_pairs + len(batch["labels_B"])
+        if until > of_pairs:
+            logits = logits_BC[of_pairs:until]
+            total = total + objective.of_labels(share, student_BC=logits, labels_B=batch["labels_B"])
+        if len(batch["gloss_labels_B"]):
+            logits = logits_BC[until:]
+            total = total + objective.of_glosses(share, student_BC=logits, labels_B=batch["gloss_labels_B"])
         return total
 
     def score(model: Any) -> dict[str, float]:

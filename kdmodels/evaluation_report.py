@@ -10,6 +10,7 @@ _CONTROLS = {
     "hard_labels": "the student, on the teacher's labels alone",
     "random_weights": "the student, from random weights",
     "target_labels": "the student, on labelled target text (ceiling)",
+    "joint": "the student, after learning together with the teacher",
 }
 _SCORES = {
     "expected_calibration_error": "expected calibration error",

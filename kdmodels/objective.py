@@ -12,12 +12,13 @@ Loss = Callable[..., torch.Tensor]  # a value a row
 
 @dataclass(frozen=True)
 class Objective:
-    """The weighted sum of up to three losses; the weights and the temperature may change over the training.
+    """The weighted sum of up to four losses; the weights and the temperature may change over the training.
 
     Attributes:
         output_loss: of student and teacher logits [rows, classes] and a temperature; or none
         hidden_loss: of pooled hidden states [rows, width] of both; or none
-        label_loss: of student logits [rows, classes] and labels [rows]; or none
+        label_loss: of student logits [rows, classes] and labels [rows], of target text; or none
+        gloss_loss: the same, of glosses of labelled source text; or none
     """
 
     output_loss: Loss | None
@@ -27,6 +28,8 @@ class Objective:
     hidden_weight: Ramp
     label_loss: Loss | None
     label_weight: Ramp
+    gloss_loss: Loss | None
+    gloss_weight: Ramp
 
     def of_pairs(
         self,
@@ -56,10 +59,16 @@ class Objective:
         return total
 
     def of_labels(self, share: float, *, student_BC: torch.Tensor, labels_B: torch.Tensor) -> torch.Tensor:
-        """Return the loss of labelled texts, a mean over them."""
-        if self.label_loss is None:
-            return student_BC.new_zeros(())
-        return self.label_weight.at(share) * self.label_loss(student_BC, labels_B).mean()
+        """Return the loss of labelled target texts, a mean over them."""
+        return _mean_of(self.label_loss, self.label_weight.at(share), student_BC, labels_B)
+
+    def of_glosses(self, share: float, *, student_BC: torch.Tensor, labels_B: torch.Tensor) -> torch.Tensor:
+        """Return the loss of glosses of labelled source texts, a mean over them."""
+        return _mean_of(self.gloss_loss, self.gloss_weight.at(share), student_BC, labels_B)
+
+
+def _mean_of(loss: Loss | None, weight: float, student_BC: torch.Tensor, labels_B: torch.Tensor) -> torch.Tensor:
+    return student_BC.new_zeros(()) if loss is None else weight * loss(student_BC, labels_B).mean()
 
 
 def weighted_mean(rows_B: torch.Tensor, weight_B: torch.Tensor) -> torch.Tensor:

@@ -96,7 +96,12 @@ def student_config(
     Raises:
         BadInputError: where the teacher has no such layer, or its attention heads cannot share the width.
     """
-    depth = teacher_config.num_hidden_layers
+    depth = getattr(teacher_config, "num_hidden_layers", None)
+    if depth is None:
+        raise BadInputError(
+            "student.architecture: a transformer is cut from the layers of its teacher, and this teacher has none; "
+            "use bilstm, cnn or bag"
+        )
     if not layers or min(layers) < 0 or max(layers) >= depth or len(set(layers)) != len(layers):
         raise BadInputError(
             f"student.options.layers: {list(layers)} are not layers of the teacher, which has {depth}: "

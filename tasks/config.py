@@ -47,6 +47,7 @@ def load_params(root: Path) -> Params:
     for key, kind in _LOSSES.items():
         _check_loss(path, f"student.{key}", getattr(learner, key), kind)
     _check_loss(path, "student.hidden_phase.loss", learner.hidden_phase.loss, _LOSSES["hidden_loss"])
+    _check_loss(path, "student.glosses.loss", learner.glosses.loss, _LOSSES["label_loss"])
     corpus = {
         name: slot.model_copy(
             update={"options": _options(path, f"corpus.{name}", slot.source, "read_pairs", slot.options)}

@@ -18,13 +18,14 @@ def control(
     teacher: Path,
     pairs: Path,
     labelled: Path,
+    train: Path,
     out: Path,
     params: Params,
     record: "Recorder",
 ) -> None:
     """Write the control that `out` is named after: its model and its answers on held-out pairs.
 
-    - `hard_labels`: the student, on the teacher's labels alone
+    - `hard_labels`: the student, on the teacher's labels for its soft labels (and the glosses that the student has)
     - `random_weights`: the student, from random weights
     - `target_labels`: the student, on labelled target text alone; the ceiling
     - `tf_idf`: logistic regression on TF-IDF of the target texts, on the teacher's labels
@@ -48,10 +49,11 @@ def control(
         "hidden_phase": section.hidden_phase.model_copy(update={"loss": "none"}),
         "pair_weight": "none",
     }
+    no_glosses = section.glosses.model_copy(update={"loss": "none"})
     each: dict[str, dict[str, Any]] = {
         "hard_labels": {**plain, "output_loss": "hard_labels", "label_loss": "none"},
         "random_weights": {"options": {**section.options, "init": "random"}},
-        "target_labels": {**plain, "output_loss": "none", "label_loss": "cross_entropy"},
+        "target_labels": {**plain, "output_loss": "none", "label_loss": "cross_entropy", "glosses": no_glosses},
     }
     changes = each[name]
     texts = labelled if changes.get("label_loss", section.label_loss) != "none" else None
@@ -61,6 +63,7 @@ def control(
         soft_labels,
         teacher,
         texts,
+        train,
         out,
         section.model_copy(update=changes),
         params,
@@ -110,6 +113,5 @@ def _tf_idf(tokens: Path, soft_labels: Path, pairs: Path, teacher: Path, out: Pa
     model.save(out / "model")
     ours = model.logits([texts[i] for i in waiting])
     names = label_names(load_model(teacher))
-    write_table(
-        out / "held_out.parquet", answers_table([table["id"][i] for i in waiting], ours, teacher_NC[waiting], names)
-    )
+    ids, hashes = ([table[column][i] for i in waiting] for column in ("id", "source_hash"))
+    write_table(out / "held_out.parquet", answers_table(ids, hashes, ours, teacher_NC[waiting], names))

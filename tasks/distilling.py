@@ -1,28 +1,27 @@
 """What the student and its controls share: one training of a student of a target language, from files to files."""
 
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from kdmodels.alignment import align
 from kdmodels.checkpoints import keep, kept
 from kdmodels.choice import choose
-from kdmodels.classification import answers_table, label_names, load_model, logits_of, probabilities
-from kdmodels.distillation import Labelled, Learner, Pairs, distil, learn_hidden_states, learner
+from kdmodels.classification import answers_table, label_names, load_model, logits_of
+from kdmodels.distillation import Learner, Pairs, distil, learn_hidden_states, learner
 from kdmodels.encoder import load_tokenizer
-from kdmodels.errors import BadInputError
 from kdmodels.files import read_json, write_json
 from kdmodels.freezing import frozen_parts
-from kdmodels.label_store import read_labels
 from kdmodels.loss_choice import loss_of_kind
 from kdmodels.objective import Loss, Objective
 from kdmodels.ramps import Ramp, constant
-from kdmodels.tables import read_table, write_table
+from kdmodels.tables import write_table
 from kdmodels.token_table import read_tokens
+from tasks.learning_data import make_glosses, read_labelled_texts, read_pairs, without_special
 from tasks.sections import Change, Params, Student
 from tasks.training import checkpoint_folder, progress, schedule, write_history
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from tasks.recording import Recorder
 
 HELD_OUT = "held_out.parquet"
-_LEAST_WEIGHT = 0.01  # a batch of pairs that all weigh nothing would have no mean
 
 
 def distilled(
@@ -39,6 +37,7 @@ def distilled(
     soft_labels: Path,
     teacher: Path,
     labelled: Path | None,
+    train: Path,
     out: Path,
     section: Student,
     params: Params,
@@ -51,6 +50,7 @@ def distilled(
     Args:
         name: of the training's checkpoints
         labelled: a table of labelled target texts for the loss on labels; or none
+        train: a table of labelled source texts, of which glosses are made where the section asks for them
         section: the numbers, as `student` has them in params.yaml
 
     Returns:
@@ -61,17 +61,19 @@ def distilled(
     """
     tokenizer, teacher_tokenizer = load_tokenizer(tokens / "tokenizer"), load_tokenizer(teacher)
     table = read_tokens(tokens)
-    pairs, held_out = _pairs(table, soft_labels, section.pair_weight)
+    pairs, held_out = read_pairs(table, soft_labels, section.pair_weight)
     training = ~table["held_out"]
     teacher_model = load_model(teacher)
 
+    sides = [
+        without_special([ids for ids, use in zip(table[name], training, strict=True) if use], of)
+        for name, of in (("source_ids", teacher_tokenizer), ("target_ids", tokenizer))
+    ]
+
+    @cache
     def counts() -> csr_array:
-        sides = ((table["source_ids"], teacher_tokenizer), (table["target_ids"], tokenizer))
         return align(
-            *(
-                _without_special([ids for ids, use in zip(rows, training, strict=True) if use], of)
-                for rows, of in sides
-            ),
+            *sides,
             source_size=len(teacher_tokenizer),
             target_size=len(tokenizer),
             iterations=section.alignment.iterations,
@@ -88,7 +90,12 @@ def distilled(
         **section.options,
     )
     learning = learner(student, pairs, section.seed)
-    inputs = [tokens, soft_labels, teacher, *([labelled] if labelled else [])]
+    glossed = None
+    if section.glosses.loss != "none":
+        glossed = make_glosses(
+            train, sides, counts(), (teacher_tokenizer, tokenizer), label_names(teacher_model), section
+        )
+    inputs = [tokens, soft_labels, teacher, *([labelled] if labelled else []), *([train] if glossed else [])]
     checkpoints = checkpoint_folder(name, inputs, section, section.seed, params)
     first: list[dict[str, float]] = []
     hidden_loss = loss_of_kind(section.hidden_phase.loss, "hidden")
@@ -99,7 +106,8 @@ def distilled(
     student, history = distil(
         learning,
         pairs=pairs,
-        labelled=_labelled(labelled, tokenizer, label_names(teacher_model)),
+        labelled=read_labelled_texts(labelled, tokenizer, label_names(teacher_model)),
+        glossed=glossed,
         held_out=held_out,
         objective=_objective(section),
         frozen=frozen_parts(student, embeddings=section.frozen.embeddings, body=section.frozen.body),
@@ -119,38 +127,11 @@ def distilled(
     write_json(out / "metrics.json", metrics)
     record.metrics({f"held_out/{key}": value for key, value in held_scores.items()})
     logits = logits_of(student, held_out.ids, padding=tokenizer.pad_token_id, batch_rows=section.batch_size)
-    ids = [name for name, held in zip(table["id"], table["held_out"], strict=True) if held]
-    write_table(out / HELD_OUT, answers_table(ids, logits, held_out.logits_NC, label_names(teacher_model)))
+    waiting = np.flatnonzero(table["held_out"])
+    ids, hashes = ([table[name][row] for row in waiting] for name in ("id", "source_hash"))
+    write_table(out / HELD_OUT, answers_table(ids, hashes, logits, held_out.logits_NC, label_names(teacher_model)))
     shutil.rmtree(_hidden_done(checkpoints), ignore_errors=True)
     return student, len(pairs)
-
-
-def _pairs(table: dict[str, Any], soft_labels: Path, weighed: str) -> tuple[Pairs, Pairs]:
-    """Return the pairs to learn from and those held out; one without a translation score counts as the mean of all."""
-    labels = read_labels(soft_labels, identity=None)
-    rows = labels.rows_of(table["source_hash"])
-    weight = np.array(table["weight"], dtype=np.float32)
-    if weighed in {"confidence", "both"}:
-        weight = weight * probabilities(labels.logits_NC[rows]).max(axis=1)
-    if weighed in {"translation", "both"}:
-        score = table["translation_score"]
-        score = np.where(np.isnan(score), np.nanmean(score) if np.isfinite(score).any() else 1.0, score)
-        weight = weight * np.maximum(score, _LEAST_WEIGHT).astype(np.float32)
-    ids = [np.array(row, dtype=np.int64) for row in table["target_ids"]]
-
-    def chosen(mask: NDArray[np.bool_]) -> Pairs:
-        where = np.flatnonzero(mask)
-        return Pairs(
-            [ids[i] for i in where], labels.logits_NC[rows[where]], labels.hidden_NH[rows[where]], weight[where]
-        )
-
-    return chosen(~table["held_out"]), chosen(table["held_out"])
-
-
-def _without_special(rows: list[list[int]], tokenizer: Any) -> list[NDArray[np.int64]]:
-    special = np.array(tokenizer.all_special_ids)
-    arrays = (np.array(row, dtype=np.int64) for row in rows)
-    return [row[~np.isin(row, special)] for row in arrays]
 
 
 def _objective(section: Student) -> Objective:
@@ -162,29 +143,13 @@ def _objective(section: Student) -> Objective:
         hidden_weight=_ramp(section.hidden_weight),
         label_loss=loss_of_kind(section.label_loss, "label"),
         label_weight=_ramp(section.label_weight),
+        gloss_loss=loss_of_kind(section.glosses.loss, "label"),
+        gloss_weight=_ramp(section.glosses.weight),
     )
 
 
 def _ramp(value: float | Change) -> Ramp:
     return Ramp(value.start, value.end, value.shape) if isinstance(value, Change) else constant(value)
-
-
-def _labelled(path: Path | None, tokenizer: Any, labels: list[str]) -> Labelled | None:
-    if path is None:
-        return None
-    table = read_table(path, ["text", "label"])
-    texts = table["text"].to_pylist()
-    if not texts:
-        raise BadInputError(
-            f"{path}: there is no labelled target text for student.label_loss to learn from. Set labelled.target_labels: true "
-            "where the source of labelled text has some, or label_loss: none"
-        )
-    ids = tokenizer(texts, truncation=True)["input_ids"]
-    numbers = {label: number for number, label in enumerate(labels)}
-    return Labelled(
-        [np.array(row, dtype=np.int64) for row in ids],
-        np.array([numbers[label] for label in table["label"].to_pylist()], dtype=np.int64),
-    )
 
 
 def _hidden_phase(

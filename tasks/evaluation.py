@@ -46,6 +46,7 @@ def evaluation(
     calibration: Path,
     student: Path,
     controls: Path,
+    joint: Path,
     tokens: Path,
     soft_labels: Path,
     card: Path,
@@ -62,6 +63,10 @@ def evaluation(
     draws = Bootstrap(numbers.resamples, numbers.confidence, params.seed)
     student_reader, teacher_reader = (Reader(folder, numbers.batch_rows) for folder in (student, teacher))
     others, reasons = read_controls(controls, params.control.chosen, numbers.batch_rows)
+    held_answers = {name: controls / name / "held_out.parquet" for name in others}
+    if read_json(joint / "metrics.json")["made"]:
+        others["joint"] = Reader(joint / "models/student", numbers.batch_rows)
+        held_answers["joint"] = joint / "models/held_out.parquet"
     systems: dict[str, System] = {"student": student_reader, **others}
     pictures = out / "pictures"
     pictures.mkdir()
@@ -75,7 +80,7 @@ def evaluation(
         name: {
             "parameters": system.parameters,
             "megabytes": megabytes(system),
-            "held_out": {"agreement": _agreement(controls / name, draws)},
+            "held_out": {"agreement": _agreement(held_answers[name], draws)},
         }
         for name, system in others.items()
     }
@@ -148,8 +153,8 @@ def _held_out(tokens: Path, soft_labels: Path, reader: Reader) -> dict[str, Any]
     }
 
 
-def _agreement(control: Path, draws: Bootstrap) -> dict[str, float]:
-    table = read_table(control / "held_out.parquet", ["student", "teacher"])
+def _agreement(answers: Path, draws: Bootstrap) -> dict[str, float]:
+    table = read_table(answers, ["student", "teacher"])
     ours, theirs = (np.unique(table[name].to_pylist(), return_inverse=True) for name in ("student", "teacher"))
     return share_equal(ours[0][ours[1]], theirs[0][theirs[1]], draws)
 

@@ -16,12 +16,22 @@ class Training(Section):
     precision: Literal["float32", "bfloat16"]
 
 
+class Untrained(Section):
+    vocabulary_size: Annotated[int, Field(ge=64, le=1_000_000)]
+    lowercase: bool
+    embedding_width: Positive
+    hidden_width: Positive
+    depth: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
 class Teacher(Training):
     init: Annotated[str, Field(min_length=1)]
     revision: OptionalText
     weights_sha256: Annotated[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None, Or]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     folds: Annotated[Annotated[int, Field(ge=2, le=20)] | None, Or]
+    untrained: Untrained
 
 
 class SoftLabels(Section):
@@ -58,6 +68,13 @@ class HiddenPhase(Section):
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
 
 
+class Glosses(Section):
+    loss: Name
+    weight: "Weight"
+    copies: Annotated[int, Field(ge=1, le=1000)]
+    candidates: Annotated[int, Field(ge=1, le=1000)]
+
+
 class Frozen(Section):
     embeddings: Annotated[float, Field(ge=0, le=1)]
     body: Annotated[float, Field(ge=0, le=1)]
@@ -90,14 +107,34 @@ class Student(Training):
     label_loss: Name
     label_weight: Weight
     pair_weight: Literal["none", "confidence", "translation", "both"]
+    glosses: Glosses
     hidden_phase: HiddenPhase
     frozen: Frozen
     evaluations_per_epoch: Positive
 
     @model_validator(mode="after")
     def _learns(self) -> "Student":
-        if {self.output_loss, self.hidden_loss, self.label_loss} == {"none"}:
-            raise ValueError("output_loss, hidden_loss and label_loss are all none: the student would learn nothing")
+        if {self.output_loss, self.hidden_loss, self.label_loss, self.glosses.loss} == {"none"}:
+            raise ValueError(
+                "output_loss, hidden_loss, label_loss and glosses.loss are all none: the student would learn nothing"
+            )
         if isinstance(self.temperature, Change) and min(self.temperature.start, self.temperature.end) <= 0:
             raise ValueError("temperature: start and end must be above 0")
         return self
+
+
+class Joint(Training):
+    epochs: Annotated[Positive | None, Or]  # type: ignore[assignment]
+    temperature: Annotated[float, Field(gt=0, le=100)]
+    teacher_weight: Annotated[float, Field(ge=0, le=1000)]
+    label_weight: Annotated[float, Field(ge=0, le=1000)]
+    evaluations_per_epoch: Positive
+
+
+class Feedback(Section):
+    rounds: Annotated[int, Field(ge=0, le=100)]
+    strength: Annotated[float, Field(ge=0, le=10)]
+    smoothing: Annotated[float, Field(ge=0, lt=1)]
+    limit: Annotated[float, Field(gt=1, le=1000)]
+    prior: Annotated[float, Field(gt=0)]
+    margin: Annotated[float, Field(ge=0, le=1)]

@@ -91,6 +91,11 @@ class FlowRecorder:
         self._rows: list[tuple[str, str, str]] = []
 
     @property
+    def id(self) -> str | None:
+        """Return the run's id, or none where nothing is recorded."""
+        return self._run.id or None
+
+    @property
     def environment(self) -> dict[str, str]:
         """Return the variables that make the runs of stage processes children of this one."""
         if not self._run.on:  # spare each stage the wait for a server that does not answer
@@ -161,12 +166,17 @@ def recorded(name: str, inputs: dict[str, Path], out: Path, params: Params) -> I
 
 
 @contextmanager
-def recorded_flow(root: Path, params: Params, name: str) -> Iterator[FlowRecorder]:
-    """Record the block as the run of a flow; what the block raises passes unchanged."""
+def recorded_flow(root: Path, params: Params, name: str, parent: str | None = None) -> Iterator[FlowRecorder]:
+    """Record the block as the run of a flow; what the block raises passes unchanged.
+
+    Args:
+        parent: id of the run above it; none: there is none.
+    """
     run = tracking.Run(root, params.recording.experiment)
     record = FlowRecorder(run)
+    tags = {"flow": name, **lineage.versions(root)}
     with _closing(run):
-        run.attempt(lambda: run.start(name, {"flow": name, **lineage.versions(root)}, lineage.every_number(params)))
+        run.attempt(lambda: run.start(name, tags, lineage.every_number(params), parent))
         try:
             yield record
         finally:

@@ -7,6 +7,8 @@ from pydantic import AfterValidator, Field, model_validator
 from tasks.learning_sections import CHANGING as CHANGING
 from tasks.learning_sections import FIXED as FIXED
 from tasks.learning_sections import Change as Change
+from tasks.learning_sections import Feedback as Feedback
+from tasks.learning_sections import Joint as Joint
 from tasks.learning_sections import SoftLabels as SoftLabels
 from tasks.learning_sections import Student as Student
 from tasks.learning_sections import Teacher as Teacher
@@ -151,8 +153,10 @@ class Params(Section):
     soft_labels: SoftLabels
     student: Student
     control: Control
+    joint: Joint
     evaluation: Evaluation
     sweep: Sweep
+    feedback: Feedback
     recording: Recording
     pipeline: Pipeline
 

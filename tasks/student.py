@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
 
 def student(
-    tokens: Path, soft_labels: Path, teacher: Path, labelled: Path, out: Path, params: Params, record: "Recorder"
+    tokens: Path,
+    soft_labels: Path,
+    teacher: Path,
+    labelled: Path,
+    train: Path,
+    out: Path,
+    params: Params,
+    record: "Recorder",
 ) -> None:
     """Write the student as a Hugging Face folder, its agreement with the teacher and its training's history.
 
@@ -21,7 +28,7 @@ def student(
     target = tokens.name
     texts = None if params.student.label_loss == "none" else labelled
     model, pairs = distilled(
-        f"student-{target}", tokens, soft_labels, teacher, texts, out, params.student, params, record
+        f"student-{target}", tokens, soft_labels, teacher, texts, train, out, params.student, params, record
     )
     folder = out / "model"
     (folder / "README.md").write_text(

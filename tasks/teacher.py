@@ -13,7 +13,8 @@ from kdmodels.calibration import cross_fitted
 from kdmodels.checkpoints import keep, kept
 from kdmodels.classification import cross_entropy_scores, load_model, logits_of
 from kdmodels.cross_fitting import check_folds, folds_of
-from kdmodels.encoder import find_encoder, load_tokenizer
+from kdmodels.encoder import load_tokenizer
+from kdmodels.feedback import of_texts, read_feedback
 from kdmodels.files import read_json, write_json
 from kdmodels.fine_tuning import fine_tune
 from kdmodels.tables import read_table, write_table
@@ -26,25 +27,29 @@ if TYPE_CHECKING:
 ASSIGNMENT = "assignment.parquet"
 
 
-def teacher(train: Path, valid: Path, labels: Path, out: Path, params: Params, record: "Recorder") -> None:
+def teacher(
+    encoder: Path,
+    train: Path,
+    valid: Path,
+    labels: Path,
+    feedback: Path,
+    out: Path,
+    params: Params,
+    record: "Recorder",
+) -> None:
     """Write the teacher as a Hugging Face folder, its scores on the validation split and its training's history.
 
-    The epoch is chosen by accuracy on the source validation split. With `teacher.folds` there is a teacher for each fold
+    Each text counts, and its label is smoothed, as the feedback says of its class. The epoch is chosen by accuracy on
+    the source validation split. With `teacher.folds` there is a teacher for each fold
     too, which did not see the fold, and the list of which text is in which fold.
 
     Raises:
-        BadInputError: where a fold is empty, or without it a class is.
+        BadInputError: where a fold is empty, or without it a class is; where the feedback is of other classes.
     """
-    encoder = find_encoder(
-        params.teacher.init,
-        revision=params.teacher.revision,
-        weights_sha256=params.teacher.weights_sha256,
-        key="teacher.init",
-    )
     names: list[str] = read_json(labels)
     tokenizer = load_tokenizer(encoder)
     tokenizer.model_max_length = params.tokens.maximum_length
-    work = _Training(encoder, names, tokenizer, (train, valid, labels), params, record)
+    work = _Training(encoder, names, tokenizer, (train, valid, labels, feedback), params, record)
     folds_N = _fold_numbers(work, params)
     everything = np.ones(len(work.labels_N), dtype=bool)
     if params.teacher.folds is None:
@@ -83,7 +88,7 @@ class _Training:
         encoder: Path,
         names: Sequence[str],
         tokenizer: Any,
-        inputs: tuple[Path, Path, Path],
+        inputs: tuple[Path, Path, Path, Path],
         params: Params,
         record: "Recorder",
     ) -> None:
@@ -91,6 +96,8 @@ class _Training:
         self.names, self.tokenizer = names, tokenizer
         self.texts, self.groups, self.ids, self.labels_N = self._read(inputs[0])
         _, _, self.valid_ids, self.valid_labels_M = self._read(inputs[1])
+        told = read_feedback(inputs[3], names)
+        self._weight_N, self._smoothing_N = of_texts(told, names, self.labels_N, params.teacher.label_smoothing)
         self._finished: list[Path] = []
 
     def _read(self, path: Path) -> tuple[list[str], list[str | None], list[list[int]], NDArray[np.int64]]:
@@ -119,8 +126,8 @@ class _Training:
             [self.ids[i] for i in chosen],
             self.labels_N[chosen],
             score=lambda model: cross_entropy_scores(self.answers(model, self.valid_ids), self.valid_labels_M),
-            weight_N=np.ones(len(chosen)),
-            smoothing_N=np.full(len(chosen), self._params.teacher.label_smoothing),
+            weight_N=self._weight_N[chosen],
+            smoothing_N=self._smoothing_N[chosen],
             padding=self.tokenizer.pad_token_id,
             schedule=schedule(self._params.teacher, evaluations_per_epoch=1, seed=self._params.seed),
             checkpoints=self.checkpoints(name),

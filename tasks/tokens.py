@@ -19,30 +19,24 @@ if TYPE_CHECKING:
 _PROVED = ("id", "content_hash", "source_hash", "source", "target", "held_out", "weight", "seal")
 
 
-def tokens(corpus: Path, out: Path, params: Params, record: "Recorder") -> None:
+def tokens(corpus: Path, encoder: Path, out: Path, params: Params, record: "Recorder") -> None:
     """Write tokens.parquet (both sides as ids, pair by pair) and the target tokenizer.
 
     The vocabulary is trained on the target side of the pairs that are not held out, or a multilingual one is trimmed to it.
 
     Raises:
         DamagedError: where a pair is no longer the one that `corpus` wrote.
-        BadInputError: where the teacher cannot read texts of tokens.maximum_length.
+        BadInputError: where the encoder cannot read texts of tokens.maximum_length.
     """
     pairs = read_table(corpus, [*_PROVED, "translation_score"])
     texts = {name: pairs[name].to_pylist() for name in pairs}
     prove_pairs(corpus, *(texts[name] for name in _PROVED))
-    encoder = find_encoder(
-        params.teacher.init,
-        revision=params.teacher.revision,
-        weights_sha256=params.teacher.weights_sha256,
-        key="teacher.init",
-    )
     teacher_tokenizer = load_tokenizer(encoder)
     length = params.tokens.maximum_length
     if length > teacher_tokenizer.model_max_length:
         raise BadInputError(
             f"params.yaml: tokens.maximum_length: {length} is more than the {teacher_tokenizer.model_max_length} tokens "
-            f"that {params.teacher.init} reads"
+            "that the encoder of teacher.init reads"
         )
     training = [text for text, held in zip(texts["target"], texts["held_out"], strict=True) if not held]
     folder = out / "tokenizer"

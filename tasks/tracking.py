@@ -32,15 +32,15 @@ class Run(Attempts):
         self._waiting: list[Any] = []
         self._flushed = time.monotonic()
 
-    def start(self, name: str, tags: dict[str, str], params: dict[str, str]) -> None:
-        """Create the run, below the flow's run where there is one."""
+    def start(self, name: str, tags: dict[str, str], params: dict[str, str], parent: str | None = None) -> None:
+        """Create the run, below its parent, or else below the flow's run where there is one."""
 
         def action() -> None:
             self._client = client = _connect(self._root)
             from mlflow.entities import Param
 
-            parent = os.environ.get(PARENT)
-            every = {**tags, **({"mlflow.parentRunId": parent} if parent else {})}
+            above = parent or os.environ.get(PARENT)
+            every = {**tags, **({"mlflow.parentRunId": above} if above else {})}
             self._experiment_id = _experiment(client, self._experiment, self._root)
             self.id = client.create_run(self._experiment_id, tags=recordable(every), run_name=name).info.run_id
             values = [Param(key, value) for key, value in recordable(params).items()]

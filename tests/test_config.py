@@ -176,5 +176,6 @@ def test_a_temporary_copy_of_an_experiment_finds_the_projects_home(
 def test_the_stages_are_those_of_dvc_yaml(tmp_path: Path) -> None:
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     assert stage_names(tmp_path) == [
-        "sources", "labelled", "corpus", "tokens", "teacher", "soft_labels", "student", "control", "evaluation",
+        "sources", "labelled", "corpus", "encoder", "tokens", "teacher", "soft_labels", "student", "control",
+            "joint", "evaluation",
     ]  # fmt: skip

@@ -42,13 +42,19 @@ def pairs(tokenizer: Any, width: int = 16) -> Pairs:
 def objective(**changes: Any) -> Objective:
     values = {
         "output_loss": None, "output_weight": ONE, "temperature": constant(2.0), "hidden_loss": None, "hidden_weight": ONE,
-        "label_loss": None, "label_weight": ONE,
+        "label_loss": None, "label_weight": ONE, "gloss_loss": None, "gloss_weight": ONE,
     }  # fmt: skip
     return Objective(**values | changes)
 
 
 def trained(
-    tmp_path: Path, tokenizer: Any, goal: Objective, labelled: Labelled | None = None, width: int = 16, **frozen: float
+    tmp_path: Path,
+    tokenizer: Any,
+    goal: Objective,
+    labelled: Labelled | None = None,
+    width: int = 16,
+    glossed: Labelled | None = None,
+    **frozen: float,
 ) -> tuple[Any, dict[str, torch.Tensor], list[dict[str, float]]]:
     """Return a student after some training, its weights before, and the history."""
     student = tiny.bert(tokenizer, seed=5)
@@ -56,8 +62,8 @@ def trained(
     given = pairs(tokenizer, width)
     parts = frozen_parts(student, embeddings=frozen.get("embeddings", 0.0), body=frozen.get("body", 0.0))
     model, history = distil(
-        learner(student, given, seed=1), pairs=given, labelled=labelled, held_out=given, objective=goal, frozen=parts,
-        padding=0, schedule=SCHEDULE, checkpoints=tmp_path / "checkpoints", log=lambda values, step: None,
+        learner(student, given, seed=1), pairs=given, labelled=labelled, glossed=glossed, held_out=given, objective=goal,
+        frozen=parts, padding=0, schedule=SCHEDULE, checkpoints=tmp_path / "checkpoints", log=lambda values, step: None,
     )  # fmt: skip
     return model, before, history
 
@@ -106,6 +112,47 @@ def test_labelled_target_texts_teach_their_labels(tmp_path: Path, tokenizer: Any
         assert model.config.num_labels == 3
 
 
+def test_glosses_teach_their_labels_beside_pairs_and_labelled_texts(tmp_path: Path, tokenizer: Any) -> None:
+    ids = [np.array(row) for row in tokenizer(tiny.GERMAN)["input_ids"]]
+    glossed = Labelled(ids[:5], np.array([2, 2, 2, 2, 2]))
+    model, _, history = trained(tmp_path, tokenizer, objective(gloss_loss=cross_entropy), glossed=glossed)
+    assert history[-1]["eval_agreement"] >= 0
+    from kdmodels.classification import logits_of
+
+    assert logits_of(model, ids[:5], padding=0, batch_rows=5).argmax(axis=1).tolist() == [2] * 5
+    every = objective(output_loss=soft_kl, label_loss=cross_entropy, gloss_loss=cross_entropy)
+    both, _, history = trained(tmp_path, tokenizer, every, Labelled(ids, np.zeros(8, dtype=np.int64)), glossed=glossed)
+    assert len([entry for entry in history if "loss" in entry]) == 6, "an epoch is of all three together"
+    assert both.config.num_labels == 3
+
+
+def test_the_loss_of_a_batch_of_all_kinds_by_hand(tmp_path: Path, tokenizer: Any) -> None:
+    """Each kind of row goes to its own loss: pairs 1, labelled texts 10, glosses 100, means added."""
+    seen: list[tuple[list[int], list[int]]] = []
+
+    def of_labels(student_BC: torch.Tensor, labels_B: torch.Tensor) -> torch.Tensor:
+        seen.append((labels_B.tolist(), []))
+        return student_BC.sum(dim=1) * 0 + 10.0
+
+    def of_glosses(student_BC: torch.Tensor, labels_B: torch.Tensor) -> torch.Tensor:
+        seen.append(([], labels_B.tolist()))
+        return student_BC.sum(dim=1) * 0 + 100.0
+
+    goal = objective(
+        output_loss=lambda student, teacher, *, temperature: student.sum(dim=1) * 0 + 1.0,
+        label_loss=of_labels, gloss_loss=of_glosses, gloss_weight=constant(0.5),
+    )  # fmt: skip
+    ids = [np.array(row) for row in tokenizer(tiny.GERMAN)["input_ids"]]
+    _, _, history = trained(
+        tmp_path, tokenizer, goal, Labelled(ids[:2], np.array([1, 1])), glossed=Labelled(ids[:2], np.array([2, 2]))
+    )
+    losses = {entry["loss"] for entry in history if "loss" in entry}
+    kinds = [1.0, 10.0, 50.0]
+    assert all(0 < loss <= sum(kinds) for loss in losses)
+    assert {label for labels, _ in seen for label in labels} == {1}
+    assert {label for _, labels in seen for label in labels} == {2}
+
+
 def test_labels_of_texts_have_no_part_where_there_is_no_loss_for_them(tmp_path: Path, tokenizer: Any) -> None:
     ids = [np.array(row) for row in tokenizer(tiny.GERMAN)["input_ids"]]
     with_labels, _, _ = trained(
@@ -148,7 +195,7 @@ def test_what_is_frozen_for_a_while_moves_after_it(tmp_path: Path, tokenizer: An
 
     given = pairs(tokenizer)
     distil(
-        learner(student, given, seed=1), pairs=given, labelled=None, held_out=given,
+        learner(student, given, seed=1), pairs=given, labelled=None, glossed=None, held_out=given,
         objective=objective(output_loss=soft_kl), frozen=watched, padding=0, schedule=SCHEDULE,
         checkpoints=tmp_path / "checkpoints", log=lambda values, step: None,
     )  # fmt: skip

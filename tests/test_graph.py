@@ -27,6 +27,7 @@ CHOSEN = {
     "${student.hidden_loss}": "losses",
     "${student.label_loss}": "losses",
     "${student.hidden_phase.loss}": "losses",
+    "${student.glosses.loss}": "losses",
     "${student.architecture}": "students",
 }
 

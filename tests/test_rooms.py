@@ -9,7 +9,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("flows", "tasks", "kdmodels")
 FILES = sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-STAGES = {"sources", "labelled", "corpus", "tokens", "teacher", "soft_labels", "student", "control", "evaluation"}
+STAGES = {
+    "sources",
+    "labelled",
+    "corpus",
+    "encoder",
+    "tokens",
+    "teacher",
+    "soft_labels",
+    "student",
+    "control",
+    "joint",
+    "evaluation",
+}
 ALLOWED_ROOMS = {"flows": {"flows", "tasks", "kdmodels"}, "tasks": {"tasks", "kdmodels"}, "kdmodels": {"kdmodels"}}
 HOMES = {
     "prefect": ["flows/", "tasks/stage.py"],

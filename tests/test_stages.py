@@ -15,8 +15,8 @@ import pytest
 from tests.tiny_project import TinyProject, make
 
 STAGES = [
-    "sources", "labelled", "corpus@de", "tokens@de", "teacher", "soft_labels@de", "student@de", "control@de-tf_idf",
-    "evaluation@de",
+    "sources", "labelled", "corpus@de", "encoder", "tokens@de", "teacher", "soft_labels@de", "student@de", "control@de-tf_idf",
+    "joint@de", "evaluation@de",
 ]  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def test_outputs_hold_no_dates_paths_or_pickles(made: TinyProject) -> None:
 def test_an_experiment_with_another_temperature_retrains_the_students_only(copy: TinyProject) -> None:
     said = copy.dvc("exp", "run", "--set-param", "student.temperature=4")
     ran = [line.split("'")[1] for line in said.split("\n") if line.startswith("Running stage")]
-    assert sorted(ran) == ["control@de-tf_idf", "evaluation@de", "student@de"]
+    assert sorted(ran) == ["control@de-tf_idf", "evaluation@de", "joint@de", "student@de"]
 
 
 def test_a_new_language_runs_its_own_stages(copy: TinyProject) -> None:
@@ -135,7 +135,7 @@ def test_without_a_test_set_there_is_agreement_and_the_distribution_of_labels(co
 
 def test_random_weights_are_a_choice(copy: TinyProject) -> None:
     copy.set(student={"options": {"init": "random"}})
-    assert sorted(copy.repro()) == ["control@de-tf_idf", "evaluation@de", "student@de"]
+    assert sorted(copy.repro()) == ["control@de-tf_idf", "evaluation@de", "joint@de", "student@de"]
 
 
 def test_a_damaged_cache_shard_is_refused_with_its_name(copy: TinyProject) -> None:

@@ -40,7 +40,7 @@ def run(
         for part in (slice(0, ROWS), slice(ROWS, None))
     )
     model, history = distil(
-        learner(model, pairs, seed), pairs=pairs, labelled=None, held_out=held_out, objective=objective(loss),
+        learner(model, pairs, seed), pairs=pairs, labelled=None, glossed=None, held_out=held_out, objective=objective(loss),
         frozen=lambda share: (), padding=0, schedule=Schedule(**numbers), checkpoints=checkpoints,
         log=lambda values, step: None,
     )  # fmt: skip
@@ -49,7 +49,7 @@ def run(
 
 def objective(loss: Callable[..., torch.Tensor]) -> Objective:
     one = constant(1.0)
-    return Objective(loss, one, constant(2.0), None, one, None, one)
+    return Objective(loss, one, constant(2.0), None, one, None, one, None, one)
 
 
 def killed_at(step: int) -> Callable[..., torch.Tensor]:

@@ -30,7 +30,7 @@ class TinyProject:
         self.root = root
         for name in ("kdmodels", "tasks", "flows"):
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("dvc.yaml", "params.yaml", "corpora.lock", ".gitignore", ".dvcignore"):
+        for name in ("dvc.yaml", "params.yaml", "corpora.lock", "feedback.json", ".gitignore", ".dvcignore"):
             shutil.copy(ROOT / name, root / name)
         self._shorten()
         self.set(**TINY)

@@ -62,7 +62,8 @@ def build(
     """Return a student with the teacher's labels.
 
     Args:
-        init: of the word embeddings: transtokenized from the teacher's, or random
+        init: of the word embeddings: transtokenized from the teacher's, or random. Transtokenized from a bilstm of the
+            same numbers, LSTM and head are the teacher's too
         embedding_width: at most the teacher's where they are transtokenized
         hidden_width: of each direction
         depth: layers of the LSTM
@@ -82,4 +83,8 @@ def build(
         start_embeddings(
             student.embeddings, teacher=teacher, teacher_tokenizer=teacher_tokenizer, tokenizer=tokenizer, align=align
         )
+        sizes = ("architecture", "embedding_width", "hidden_width", "depth")
+        if all(getattr(teacher.config, name, None) == getattr(config, name) for name in sizes):
+            student.lstm.load_state_dict(teacher.lstm.state_dict())
+            student.classifier.load_state_dict(teacher.classifier.state_dict())
     return student

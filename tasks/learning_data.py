@@ -1,0 +1,116 @@
+"""What a student learns from, read from the files of earlier stages."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from kdmodels.classification import probabilities
+from kdmodels.distillation import Labelled, Pairs
+from kdmodels.errors import BadInputError
+from kdmodels.glossing import glosses, lexicon, starts_of_words
+from kdmodels.label_store import read_labels
+from kdmodels.tables import read_table
+from tasks.sections import Student
+
+_LEAST_WEIGHT = 0.01  # a batch of pairs that all weigh nothing would have no mean
+
+
+def read_pairs(table: dict[str, Any], soft_labels: Path, weighed: str) -> tuple[Pairs, Pairs]:
+    """Return the pairs to learn from and those held out; one without a translation score counts as the mean of all."""
+    labels = read_labels(soft_labels, identity=None)
+    rows = labels.rows_of(table["source_hash"])
+    weight = np.array(table["weight"], dtype=np.float32)
+    if weighed in {"confidence", "both"}:
+        weight = weight * probabilities(labels.logits_NC[rows]).max(axis=1)
+    if weighed in {"translation", "both"}:
+        score = table["translation_score"]
+        score = np.where(np.isnan(score), np.nanmean(score) if np.isfinite(score).any() else 1.0, score)
+        weight = weight * np.maximum(score, _LEAST_WEIGHT).astype(np.float32)
+    ids = [np.array(row, dtype=np.int64) for row in table["target_ids"]]
+
+    def chosen(mask: NDArray[np.bool_]) -> Pairs:
+        where = np.flatnonzero(mask)
+        return Pairs(
+            [ids[i] for i in where], labels.logits_NC[rows[where]], labels.hidden_NH[rows[where]], weight[where]
+        )
+
+    return chosen(~table["held_out"]), chosen(table["held_out"])
+
+
+def without_special(rows: list[list[int]], tokenizer: Any) -> list[NDArray[np.int64]]:
+    """Return token ids without special tokens."""
+    special = np.array(tokenizer.all_special_ids)
+    arrays = (np.array(row, dtype=np.int64) for row in rows)
+    return [row[~np.isin(row, special)] for row in arrays]
+
+
+def read_labelled_texts(path: Path | None, tokenizer: Any, labels: list[str]) -> Labelled | None:
+    """Return labelled target texts; none where they are not asked for.
+
+    Raises:
+        BadInputError: where there is no text.
+    """
+    if path is None:
+        return None
+    table = read_table(path, ["text", "label"])
+    texts = table["text"].to_pylist()
+    if not texts:
+        raise BadInputError(
+            f"{path}: there is no labelled target text for student.label_loss to learn from. Set labelled.target_labels: true "
+            "where the source of labelled text has some, or label_loss: none"
+        )
+    ids = tokenizer(texts, truncation=True)["input_ids"]
+    return Labelled([np.array(row, dtype=np.int64) for row in ids], _numbers(table["label"].to_pylist(), labels))
+
+
+def _numbers(given: list[str], labels: list[str]) -> NDArray[np.int64]:
+    number = {label: place for place, label in enumerate(labels)}
+    return np.array([number[label] for label in given], dtype=np.int64)
+
+
+def make_glosses(
+    train: Path,
+    sides: list[list[NDArray[np.int64]]],
+    counts: csr_array,
+    tokenizers: tuple[Any, Any],
+    labels: list[str],
+    section: Student,
+) -> Labelled:
+    """Return glosses of labelled source texts with their labels.
+
+    Args:
+        sides: pieces of both sides of the pairs to learn from, without special tokens
+        counts: of their alignment, [target vocabulary, source vocabulary]
+        tokenizers: of the source and of the target
+
+    Raises:
+        BadInputError: where not a word of the texts is known.
+    """
+    theirs, ours = tokenizers
+    table = read_table(train, ["text", "label"])
+    known = lexicon(
+        sides[0],
+        sides[1],
+        counts,
+        source_starts_V=starts_of_words(theirs),
+        target_starts_V=starts_of_words(ours),
+        iterations=section.alignment.iterations,
+        symmetrised=section.alignment.symmetrised,
+    )
+    ids, text_N = glosses(
+        without_special(theirs(table["text"].to_pylist(), truncation=True)["input_ids"], theirs),
+        known,
+        ours,
+        copies=section.glosses.copies,
+        candidates=section.glosses.candidates,
+        maximum_length=ours.model_max_length,
+        seed=section.seed,
+    )
+    if not ids:
+        raise BadInputError(
+            f"{train}: no word of these texts stands in the parallel corpus. Set student.glosses.loss: none"
+        )
+    return Labelled(ids, _numbers(table["label"].to_pylist(), labels)[text_N])
