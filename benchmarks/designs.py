@@ -2,7 +2,7 @@
 
     python benchmarks/designs.py run FOLDER --seeds 1 2 3
     python benchmarks/designs.py run FOLDER --seeds 4 5 --designs both_directions hidden_phase --targets de
-    python benchmarks/designs.py report FOLDER --reference both_directions
+    python benchmarks/designs.py report FOLDER --reference as_it_is
 
 Everything else is as in params.yaml (the sample, or another preset after `distilingua use`). Each seed has a teacher and
 students of its own. What is in FOLDER already is not made again, so that seeds can run side by side and be added to. The
@@ -26,9 +26,20 @@ from tasks.sections import Params, Student  # noqa: E402
 
 Change = Callable[[Student], dict[str, Any]]
 
-# What differs from the section `student` of params.yaml, each on top of both_directions unless it says otherwise.
+# What differs from the section `student` of params.yaml. From random weights the learning rate is that of the sample, or it
+# would learn nothing at the lower one that transtokenized weights want on larger corpora.
 DESIGNS: dict[str, Change] = {
-    "random": lambda one: {"options": {**one.options, "init": "random"}},
+    "as_it_is": lambda one: {},
+    "random": lambda one: {
+        "options": {**one.options, "init": "random"},
+        "learning_rate": max(one.learning_rate, 4e-4),
+    },  # fmt: skip
+    "no_glosses": lambda one: {"glosses": one.glosses.model_copy(update={"loss": "none"})},
+    "glosses": lambda one: {"glosses": one.glosses.model_copy(update={"loss": "cross_entropy"})},
+    "glosses_alone": lambda one: {
+        "glosses": one.glosses.model_copy(update={"loss": "cross_entropy"}),
+        "output_loss": "none",
+    },  # fmt: skip
     "one_direction": lambda one: {"alignment": one.alignment.model_copy(update={"symmetrised": False})},
     "both_directions": lambda one: {"alignment": one.alignment.model_copy(update={"symmetrised": True})},
     "hidden_phase": lambda one: {"hidden_phase": one.hidden_phase.model_copy(update={"loss": "hidden_mse"})},
@@ -56,7 +67,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[])
     parser.add_argument("--designs", nargs="+", choices=[*DESIGNS, TF_IDF], default=[*DESIGNS, TF_IDF])
     parser.add_argument("--targets", nargs="+", default=[])
-    parser.add_argument("--reference", default="both_directions")
+    parser.add_argument("--reference", default="as_it_is")
     given = parser.parse_args()
     os.chdir(ROOT)
     params = load_params(ROOT)
@@ -152,10 +163,11 @@ def train(
     def make(partial: Path) -> None:
         if design == TF_IDF:
             (partial / TF_IDF).mkdir()
-            control(ids, labels, teacher, table, texts / f"target/{target}.parquet", partial / TF_IDF, params, record)
+            labelled = texts / f"target/{target}.parquet"
+            control(ids, labels, teacher, table, labelled, texts / "train.parquet", partial / TF_IDF, params, record)
             return
         section = params.student.model_copy(update=DESIGNS[design](params.student))
-        distilled(design, ids, labels, teacher, None, partial, section, params, record)
+        distilled(design, ids, labels, teacher, None, texts / "train.parquet", partial, section, params, record)
 
     once(out, make)
     place = out / TF_IDF if design == TF_IDF else out

@@ -18,7 +18,8 @@ def plain(tokenizer: Any, texts: list[str]) -> list[Any]:
 
 
 def spelled(tokenizer: Any, words: list[tuple[int, ...]]) -> list[str]:
-    return [tokenizer.decode(word).replace(" ", "").replace("▁", "") for word in words]
+    pieces = ("".join(tokenizer.convert_ids_to_tokens(list(word))) for word in words)
+    return [text.replace("##", "").strip("▁Ġ") for text in pieces]
 
 
 def test_pieces_are_put_together_to_words_in_each_kind_of_vocabulary(tmp_path: Path) -> None:
