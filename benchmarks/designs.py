@@ -33,13 +33,13 @@ DESIGNS: dict[str, Change] = {
     "random": lambda one: {
         "options": {**one.options, "init": "random"},
         "learning_rate": max(one.learning_rate, 4e-4),
-    },  # fmt: skip
+    },
     "no_glosses": lambda one: {"glosses": one.glosses.model_copy(update={"loss": "none"})},
     "glosses": lambda one: {"glosses": one.glosses.model_copy(update={"loss": "cross_entropy"})},
     "glosses_alone": lambda one: {
         "glosses": one.glosses.model_copy(update={"loss": "cross_entropy"}),
         "output_loss": "none",
-    },  # fmt: skip
+    },
     "one_direction": lambda one: {"alignment": one.alignment.model_copy(update={"symmetrised": False})},
     "both_directions": lambda one: {"alignment": one.alignment.model_copy(update={"symmetrised": True})},
     "hidden_phase": lambda one: {"hidden_phase": one.hidden_phase.model_copy(update={"loss": "hidden_mse"})},
