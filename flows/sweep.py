@@ -64,7 +64,8 @@ def sweep(root: str, target: str) -> list[Place]:
 
     Raises:
         BadInputError: where params.yaml is wrong or the language is none of the targets; nothing has run then.
-        PipelineFailedError: where candidates failed; the others have run, and a second sweep goes on from there.
+        PipelineFailedError: where candidates failed; the others have run, the report ranks the designs without them, and a
+            second sweep goes on from there.
     """
     project = Path(root).absolute()
     params = load_params(project)
@@ -90,8 +91,10 @@ def sweep(root: str, target: str) -> list[Place]:
     ]
     with recorded_flow(project, params, NAME) as record:
         failures = _run(project, target, candidates, done_before, params, record)
-        if failures:
+        whole = _whole(found, candidates, failures)
+        if len(whole) < 2:  # nothing to compare
             raise PipelineFailedError(failures, [])
+        found, candidates = whole, [one for one in candidates if one.design in whole]
         ranking = _rank(project, target, candidates, params)
         folder = project / FOLDER / target
         tau = _tau(project, target, candidates, ranking, params)
@@ -99,7 +102,15 @@ def sweep(root: str, target: str) -> list[Place]:
         write_report(folder, target, ranking, found, numbers.seeds, params.evaluation.confidence, numbers.level, tau)
         record.metrics({f"{place.name}/agreement": place.agreement["value"] for place in ranking})
         record.artifact(folder)
+        if failures:
+            raise PipelineFailedError(failures, [])
     return ranking
+
+
+def _whole(designs: list[Design], candidates: list[Candidate], failures: dict[str, BaseException]) -> list[Design]:
+    """Return the designs of which every training has ended well."""
+    failed = {one.design.name for one in candidates if one.title in failures}
+    return [design for design in designs if design.name not in failed]
 
 
 def _inputs(project: Path, target: str) -> dict[str, str]:

@@ -42,12 +42,7 @@ def load_params(root: Path) -> Params:
         params = Params.model_validate(values)
     except ValidationError as error:
         raise BadInputError("\n".join(_explain(path, item) for item in error.errors())) from None
-    learner = params.student
-    check("students", learner.architecture, f"{path}: student.architecture")
-    for key, kind in _LOSSES.items():
-        _check_loss(path, f"student.{key}", getattr(learner, key), kind)
-    _check_loss(path, "student.hidden_phase.loss", learner.hidden_phase.loss, _LOSSES["hidden_loss"])
-    _check_loss(path, "student.glosses.loss", learner.glosses.loss, _LOSSES["label_loss"])
+    learner = checked_student(path, "student", params.student)
     corpus = {
         name: slot.model_copy(
             update={"options": _options(path, f"corpus.{name}", slot.source, "read_pairs", slot.options)}
@@ -60,9 +55,26 @@ def load_params(root: Path) -> Params:
         update={
             "corpus": params.corpus.model_copy(update=corpus),
             "labelled": chosen.model_copy(update={"options": options}),
-            "student": learner.model_copy(update={"options": _student_options(path, learner)}),
+            "student": learner,
         }
     )
+
+
+def checked_student(path: Path, key: str, learner: Student) -> Student:
+    """Return a student's numbers, with the losses, the architecture and its options checked, without importing them.
+
+    Args:
+        key: under which they stand in the file, for messages
+
+    Raises:
+        BadInputError: where one is none, or stands in a place of another kind.
+    """
+    check("students", learner.architecture, f"{path}: {key}.architecture")
+    for name, kind in _LOSSES.items():
+        _check_loss(path, f"{key}.{name}", getattr(learner, name), kind)
+    _check_loss(path, f"{key}.hidden_phase.loss", learner.hidden_phase.loss, _LOSSES["hidden_loss"])
+    _check_loss(path, f"{key}.glosses.loss", learner.glosses.loss, _LOSSES["label_loss"])
+    return learner.model_copy(update={"options": _student_options(path, f"{key}.options", learner)})
 
 
 def _options(path: Path, section: str, source: str, function: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +111,7 @@ def _compared(name: str) -> str:
     return function.args.args[1].arg
 
 
-def _student_options(path: Path, learner: Student) -> dict[str, Any]:
+def _student_options(path: Path, section: str, learner: Student) -> dict[str, Any]:
     """Return the options of an architecture, checked against what its `build` takes."""
     kinds = {**vars(typing), "Sequence": list}  # what annotations of options are made of; YAML has lists
     fields: dict[str, Any] = {}
@@ -107,7 +119,7 @@ def _student_options(path: Path, learner: Student) -> dict[str, Any]:
         if name not in _BUILT_FROM:
             hint = eval(annotation, {"__builtins__": builtins}, kinds)
             fields[name] = (Annotated[hint, Or] if type(None) in get_args(hint) else hint, ...)
-    return _checked(path, "student.options", learner.architecture, fields, learner.options)
+    return _checked(path, section, learner.architecture, fields, learner.options)
 
 
 def _checked(path: Path, section: str, owner: str, fields: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

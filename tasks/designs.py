@@ -1,12 +1,13 @@
 """The loss designs of a sweep: the student's numbers with some of them changed, at each temperature."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from kdmodels.errors import BadInputError
-from tasks.config import PARAMS_FILE
+from tasks.config import PARAMS_FILE, checked_student
 from tasks.sections import Params, Student
 
 _SWEPT = ("seed", "temperature")  # by the sweep itself
@@ -39,17 +40,14 @@ def designs_of(params: Params) -> list[Design]:
         swept = [key for key in changes if key in _SWEPT]
         if swept:
             raise BadInputError(f"{where}.{swept[0]}: the sweep varies it by itself: sweep.seeds, sweep.temperatures")
-        plain = _section(params.student, changes, where)
-        kinds = {"output_loss": "output", "hidden_loss": "hidden", "label_loss": "label"}
-        for key, kind in kinds.items():
-            _check_loss(getattr(plain, key), kind, f"{where}.{key}")
+        plain = _section(params, changes, name)
         if not _looks_at_temperature(plain.output_loss):
             found.append(Design(name, dict(changes), plain))
             continue
         for temperature in params.sweep.temperatures:
             all_changes = {**changes, "temperature": temperature}
             title = name if len(params.sweep.temperatures) == 1 else f"{name}, temperature {temperature:g}"
-            found.append(Design(title, all_changes, _section(params.student, all_changes, where)))
+            found.append(Design(title, all_changes, _section(params, all_changes, name)))
     for number, design in enumerate(found):
         same = next((other for other in found[:number] if other.section == design.section), None)
         if same is not None:
@@ -59,23 +57,18 @@ def designs_of(params: Params) -> list[Design]:
     return found
 
 
-def _section(student: Student, changes: dict[str, Any], where: str) -> Student:
+def _section(params: Params, changes: dict[str, Any], name: str) -> Student:
+    where = f"sweep.designs.{name}"
     try:
-        return Student.model_validate({**student.model_dump(), **changes})
+        found = Student.model_validate({**params.student.model_dump(), **changes})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join([where, *map(str, first["loc"])])
         message = "no such key of the section student" if first["type"] == "extra_forbidden" else first["msg"]
-        raise BadInputError(f"{place}: {message}") from None
-
-
-def _check_loss(name: str, kind: Any, where: str) -> None:
-    from kdmodels.loss_choice import loss_of_kind
-
-    try:
-        loss_of_kind(name, kind)
-    except BadInputError as error:
-        raise BadInputError(f"{where}: {error}") from None
+        raise BadInputError(f"{PARAMS_FILE}: {place}: {message}") from None
+    if found.label_loss != "none" and not params.labelled.target_labels:
+        raise BadInputError(f"{PARAMS_FILE}: {where}.label_loss: it needs labelled.target_labels: true")
+    return checked_student(Path(PARAMS_FILE), where, found)
 
 
 def _looks_at_temperature(name: str) -> bool:

@@ -92,7 +92,9 @@ def run_candidate(
         StageFailedError: with the stage's own message.
         Closed: where `processes` were closed.
     """
-    settings = [word for key, value in changes.items() for word in ("--set-param", f"{key}={_written(value)}")]
+    settings = [
+        word for key, value in changes.items() for one in _overrides(key, value) for word in ("--set-param", one)
+    ]
     words = ["exp", "run", "--temp", "--single-item", "--name", name, *settings, stage]
     variables = {**stage_environment(environment), "PYTHONUNBUFFERED": "1"}
     process = processes.start(command(root, *words), root, variables)
@@ -107,6 +109,13 @@ def run_candidate(
         raise Closed(stage)
     if status:
         raise failure(stage, said, status)
+
+
+def _overrides(key: str, value: Any) -> list[str]:
+    """Return what gives a key a value: a mapping is put in whole, since another design's has other keys."""
+    if isinstance(value, dict):
+        return [f"~{key}", f"+{key}={_written(value)}"]
+    return [f"{key}={_written(value)}"]
 
 
 def _written(value: Any) -> str:

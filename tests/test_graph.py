@@ -74,7 +74,7 @@ def used_params(stage: str) -> set[str]:
     """Return the keys of params.yaml that a stage's code reads: `params.a.b` anywhere in its own file."""
     source = (ROOT / f"tasks/{stage}.py").read_text(encoding="utf-8")
     files = [source]
-    for helper in ("distilling", "training", "cleaning"):
+    for helper in ("distilling", "joint_learning", "training", "cleaning"):
         if any(f"from tasks.{helper} import" in text for text in files):
             files.append((ROOT / f"tasks/{helper}.py").read_text(encoding="utf-8"))
     found = set()

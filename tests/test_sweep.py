@@ -1,8 +1,11 @@
 """A sweep trains students only, goes on where it stopped, and ranks its designs on held-out pairs."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -40,9 +43,14 @@ def test_every_design_comes_at_each_temperature_that_it_looks_at(params: Params)
     ("changes", "message"),
     [
         ({"output_los": "soft_kl"}, r"sweep\.designs\.b\.output_los: no such key of the section student"),
-        ({"output_loss": "softkl"}, r"sweep\.designs\.b\.output_loss: losses: 'softkl' is not one of"),
-        ({"output_loss": "hidden_mse"}, r"sweep\.designs\.b\.output_loss: the loss 'hidden_mse' cannot stand in"),
+        ({"output_loss": "softkl"}, r"sweep\.designs\.b\.output_loss: 'softkl' is not one of"),
+        ({"output_loss": "hidden_mse"}, r"sweep\.designs\.b\.output_loss: the loss 'hidden_mse' cannot stand there"),
         ({"hidden_weight": -1.0}, r"sweep\.designs\.b\.hidden_weight.*greater than or equal to 0"),
+        ({"architecture": "rnn"}, r"sweep\.designs\.b\.architecture: 'rnn' is not one of: bag, bilstm"),
+        ({"architecture": "bag"}, r"sweep\.designs\.b\.options.*bag takes: embedding_width, buckets, characters"),
+        ({"options": {"init": "random"}}, r"sweep\.designs\.b\.options"),
+        ({"glosses": {"loss": "none"}}, r"sweep\.designs\.b\.glosses\.weight: Field required"),
+        ({"label_loss": "cross_entropy"}, r"sweep\.designs\.b\.label_loss: it needs labelled\.target_labels: true"),
         ({"seed": 3}, r"sweep\.designs\.b\.seed: the sweep varies it by itself"),
         ({"output_loss": "none"}, r"sweep\.designs\.b: .*would learn nothing"),
     ],
@@ -84,7 +92,11 @@ def passes(project: TinyProject) -> int:
 def test_a_sweep_costs_no_teacher_pass_ranks_and_runs_only_what_is_new(tmp_path: Path) -> None:
     project = make(tmp_path)
     project.set(student={"epochs": 1}, sweep={"temperatures": [2.0], "seeds": [1]})
-    designs = {"kl": {"output_loss": "soft_kl"}, "mse": {"output_loss": "logit_mse", "learning_rate": 0.9}}
+    bag = {"embedding_width": 8, "buckets": 500, "characters": [2, 3]}
+    designs: dict[str, dict[str, object]] = {
+        "kl": {"output_loss": "soft_kl"},
+        "bag": {"architecture": "bag", "options": bag, "hidden_weight": {"shape": "linear", "start": 4.0, "end": 1.0}},
+    }
     project.put("sweep", "designs", designs)
     project.repro("soft_labels@de")
     untracked = project.run(*SWEEP, check=False)
@@ -100,12 +112,23 @@ def test_a_sweep_costs_no_teacher_pass_ranks_and_runs_only_what_is_new(tmp_path:
     names = project.dvc("exp", "list", "--name-only").split()
     assert len([name for name in names if name.startswith("sweep-de-")]) == 2
     page = (project.root / "sweep/de/report.md").read_text(encoding="utf-8")
-    assert "| kl |" in page and "| mse |" in page and "Kendall's tau" in page
+    assert "| kl |" in page and "| bag |" in page and "Kendall's tau" in page
     results = pd.read_csv(project.root / "sweep/de/results.csv")
-    assert set(results["design"]) == {"kl", "mse"}
+    assert set(results["design"]) == {"kl", "bag"}
     assert (project.root / "sweep/de/effects.png").stat().st_size > 1000
 
-    designs["third"] = {"output_loss": "reverse_kl"}
+    designs["third"] = {"options": {"init": "transtokenized", "layers": [0, 9], "width": "none"}}
+    project.put("sweep", "designs", designs)
+    (project.root / "sweep/de/report.md").unlink()
+    failed = project.run(*SWEEP, check=False)
+    assert failed.returncode == 2 and "third, seed 1: student.options.layers: [0, 9] are not layers" in failed.stderr
+    page = (project.root / "sweep/de/report.md").read_text(encoding="utf-8")
+    assert "| kl |" in page and "third" not in page, "those that ran are ranked"
+
+    designs["third"] = {
+        "output_loss": "reverse_kl",
+        "hidden_phase": {"loss": "none", "epochs": 1, "learning_rate": 0.001},
+    }
     project.put("sweep", "designs", designs)
     second = project.run(*SWEEP)
     ran = [line for line in (second.stdout + second.stderr).split("\n") if "Running stage 'student@de'" in line]
@@ -118,3 +141,29 @@ def test_a_sweep_costs_no_teacher_pass_ranks_and_runs_only_what_is_new(tmp_path:
     )
     assert wrong.returncode == 2
     assert "--target 'fr' is not one of the targets in params.yaml: de" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_goes_on_with_the_candidate_that_was_not_done(tmp_path: Path) -> None:
+    project = make(tmp_path)
+    project.set(student={"epochs": 1}, sweep={"temperatures": [2.0], "seeds": [1]})
+    project.put(
+        "sweep", "designs", {"kl": {"output_loss": "soft_kl"}, "long": {"epochs": 400, "learning_rate": 0.0001}}
+    )
+    project.repro("soft_labels@de")
+    project.commit("sweep")
+    killed = subprocess.Popen(
+        SWEEP, cwd=project.root, env=project.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while not project.dvc("exp", "list", "--name-only").count("sweep-de-"):
+        assert time.monotonic() < deadline and killed.poll() is None
+        time.sleep(1)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    project.put("sweep", "designs", {"kl": {"output_loss": "soft_kl"}, "long": {"epochs": 2}})
+    second = project.run(*SWEEP)
+    ran = [line for line in (second.stdout + second.stderr).split("\n") if "Running stage 'student@de'" in line]
+    assert len(ran) == 1, "what had ended is not run again"
+    assert set(pd.read_csv(project.root / "sweep/de/results.csv")["design"]) == {"kl", "long"}
