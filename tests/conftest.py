@@ -1,15 +1,20 @@
 """What all tests share: a home of their own, no network services, one Prefect server."""
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from tests.recording_project import client, fresh_store, params, project  # noqa: F401
+
+if TYPE_CHECKING:
+    from tests.tiny_project import TinyProject
 
 ROOT = Path(__file__).parents[1]
 _HOME = pytest.StashKey[Path]()
@@ -46,6 +51,33 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the home."""
     shutil.rmtree(config.stash[_HOME], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> "TinyProject":
+    """Run the whole pipeline on tiny numbers, once for all tests of all processes. Tests that change it take a copy."""
+    from filelock import FileLock
+
+    from tests.tiny_project import TinyProject, make
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made"
+    with FileLock(f"{folder}.lock"):
+        ran = folder / "ran.json"
+        if not ran.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            project = make(folder)
+            stages = project.repro()
+            project.commit("made")
+            ran.write_text(json.dumps(stages), encoding="utf-8")
+        return TinyProject.at(folder / "project")
+
+
+@pytest.fixture
+def copy(made: "TinyProject", tmp_path: Path) -> "TinyProject":
+    """Return a copy of the finished project that a test may spoil."""
+    return made.copied_to(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")

@@ -2,26 +2,10 @@
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.tiny_project import TinyProject, make
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
-    """Run the whole pipeline once."""
-    project = make(tmp_path_factory.mktemp("made"))
-    project.repro()
-    project.commit("made")
-    return project
-
-
-@pytest.fixture
-def copy(made: TinyProject, tmp_path: Path) -> TinyProject:
-    """Return a copy of the finished project that a test may spoil."""
-    return made.copied_to(tmp_path / "project")
+from tests.tiny_project import TinyProject
 
 
 def test_each_control_is_a_stage_and_stands_in_the_report(copy: TinyProject) -> None:

@@ -20,7 +20,7 @@ from kdmodels.token_table import read_tokens
 from tasks import teacher as stage
 from tasks.config import load_params
 from tasks.soft_labels import soft_labels
-from tests.tiny_project import TinyProject, make
+from tests.tiny_project import TinyProject
 
 FOLDS = 3
 
@@ -83,9 +83,9 @@ def test_folds_that_cannot_teach_are_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
+def project(made: TinyProject, tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
     """Label the sample's pairs after some of the labelled texts were put among them, one with other case and spacing."""
-    project = make(tmp_path_factory.mktemp("folds"))
+    project = made.copied_to(tmp_path_factory.mktemp("folds") / "project")
     labelled = pd.read_csv(project.root / "data/sample/labelled.en.tsv", sep="\t", quoting=3)
     path = project.root / "data/sample/parallel.en-de.tsv"
     pairs = pd.read_csv(path, sep="\t", quoting=3)

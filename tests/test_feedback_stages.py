@@ -2,29 +2,12 @@
 
 import json
 import sys
-from pathlib import Path
 
 import pandas as pd
-import pytest
 
-from tests.tiny_project import TinyProject, make
+from tests.tiny_project import TinyProject
 
 FEEDBACK = [sys.executable, "-c", "from flows.cli import main; main()", "feedback"]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
-    """Run the whole pipeline once."""
-    project = make(tmp_path_factory.mktemp("made"))
-    project.repro()
-    project.commit("made")
-    return project
-
-
-@pytest.fixture
-def copy(made: TinyProject, tmp_path: Path) -> TinyProject:
-    """Return a copy of the finished project that a test may spoil."""
-    return made.copied_to(tmp_path / "project")
 
 
 def test_joint_learning_is_a_stage_of_its_own_and_stands_in_the_report(copy: TinyProject) -> None:

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from kdmodels.alignment import align
 from kdmodels.glossing import Lexicon, gloss, glosses, lexicon, starts_of_words, words_of
 from tests import tiny
-from tests.tiny_project import TinyProject, make
+from tests.tiny_project import TinyProject
 
 
 def plain(tokenizer: Any, texts: list[str]) -> list[Any]:
@@ -83,15 +83,10 @@ def test_glosses_are_framed_cut_and_numbered_and_the_same_for_the_same_seed(tmp_
     assert len({row.tobytes() for row in other}) > len({row.tobytes() for row in rows})
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> TinyProject:
-    found = make(tmp_path_factory.mktemp("made"))
-    found.set(student={"epochs": 1, "glosses": {"loss": "cross_entropy", "copies": 2}})
-    return found
-
-
-def test_a_student_learns_from_glosses_through_the_declared_stage(project: TinyProject) -> None:
-    project.repro("student@de")
+def test_a_student_learns_from_glosses_through_the_declared_stage(copy: TinyProject) -> None:
+    project = copy
+    project.set(student={"epochs": 1, "glosses": {"loss": "cross_entropy", "copies": 2}})
+    assert project.repro("student@de") == ["student@de"]
     learned = (project.root / "data/student/de/model/model.safetensors").read_bytes()
     project.set(student={"glosses": {"copies": 1}})
     assert project.repro("student@de") == ["student@de"]

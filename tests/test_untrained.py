@@ -14,7 +14,7 @@ from kdmodels.files import folder_sha256
 from kdmodels.students import bilstm, transformer
 from kdmodels.untrained import save_untrained_bilstm
 from tests import tiny
-from tests.tiny_project import make
+from tests.tiny_project import TinyProject
 
 
 def saved(folder: Path, seed: int = 1) -> Path:
@@ -77,8 +77,8 @@ def test_a_transformer_cannot_be_cut_from_it(tmp_path: Path) -> None:
         )  # fmt: skip
 
 
-def test_the_whole_pipeline_runs_under_it(tmp_path: Path) -> None:
-    project = make(tmp_path)
+def test_the_whole_pipeline_runs_under_it(copy: TinyProject) -> None:
+    project = copy
     untrained = {"vocabulary_size": 200, "embedding_width": 8, "hidden_width": 6}
     project.set(teacher={"init": "bilstm", "learning_rate": 0.01, "folds": 2, "untrained": untrained})
     project.set(student={"architecture": "bilstm", "hidden_loss": "hidden_mse"}, joint={"epochs": 1})

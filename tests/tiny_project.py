@@ -17,7 +17,7 @@ TINY: dict[str, Any] = {
     "tokens": {"vocabulary_size": 400, "maximum_length": 32},
     "teacher": {"weights_sha256": "none", "epochs": 2},
     "soft_labels": {"batch_rows": 8, "shard_rows": 16},
-    "student": {"options": {"layers": [0, 2]}, "epochs": 2, "batch_size": 8},
+    "student": {"options": {"layers": [0, 2]}, "epochs": 2, "batch_size": 8, "evaluations_per_epoch": 2},
     "evaluation": {"resamples": 100, "speed_repeats": 1},
     "corpus": {"cleaning": {"language": "none"}},  # its models take seconds to load, and have tests of their own
 }
@@ -61,7 +61,12 @@ class TinyProject:
     def copied_to(self, folder: Path) -> "TinyProject":
         """Return a copy that a test may spoil."""
         shutil.copytree(self.root, folder, symlinks=True)
-        project = object.__new__(TinyProject)
+        return TinyProject.at(folder)
+
+    @classmethod
+    def at(cls, folder: Path) -> "TinyProject":
+        """Return a scratch project that is there already."""
+        project = object.__new__(cls)
         project.root = folder
         return project
 
