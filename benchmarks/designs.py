@@ -3,10 +3,12 @@
     python benchmarks/designs.py run FOLDER --seeds 1 2 3
     python benchmarks/designs.py run FOLDER --seeds 4 5 --designs both_directions hidden_phase --targets de
     python benchmarks/designs.py report FOLDER --reference as_it_is
+    python benchmarks/designs.py report FOLDER OTHER
 
 Everything else is as in params.yaml (the sample, or another preset after `distilingua use`). Each seed has a teacher and
 students of its own. What is in FOLDER already is not made again, so that seeds can run side by side and be added to. The
-checkpoint is chosen on held-out pairs; the test sets are only scored.
+checkpoint is chosen on held-out pairs; the test sets are only scored. A report of several folders pools them, the same items
+of several languages staying together.
 """
 
 import argparse
@@ -63,7 +65,7 @@ def main() -> None:
     """Run or report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["run", "report"])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folders", metavar="folder", type=Path, nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[])
     parser.add_argument("--designs", nargs="+", choices=[*DESIGNS, TF_IDF], default=[*DESIGNS, TF_IDF])
     parser.add_argument("--targets", nargs="+", default=[])
@@ -72,10 +74,11 @@ def main() -> None:
     os.chdir(ROOT)
     params = load_params(ROOT)
     set_threads(params.threads)
-    folder = given.folder.absolute()
+    folders = [folder.absolute() for folder in given.folders]
     if given.what == "report":
-        report(folder, given.reference, params)
+        report(folders, given.reference, params)
         return
+    (folder,) = folders
     for seed in given.seeds:
         os.environ["DISTILINGUA_HOME"] = str(folder / f"home-{seed}")
         student = params.student.model_copy(update={"seed": seed})
@@ -199,7 +202,7 @@ def train(
     }
 
 
-def report(folder: Path, reference: str, params: Params) -> None:
+def report(folders: list[Path], reference: str, params: Params) -> None:
     """Print tables as Markdown: each design a language, and the paired differences pooled over languages."""
     import numpy as np
     import pandas as pd
@@ -207,7 +210,12 @@ def report(folder: Path, reference: str, params: Params) -> None:
     from kdmodels.comparison import paired_difference
     from kdmodels.scoring import Bootstrap
 
-    rows = pd.DataFrame([json.loads(path.read_text()) for path in sorted((folder / "results").glob("*.json"))])
+    lines = [
+        json.loads(path.read_text()) | ({"target": folder.name} if len(folders) > 1 else {})
+        for folder in folders
+        for path in sorted((folder / "results").glob("*.json"))
+    ]
+    rows = pd.DataFrame(lines)
     targets = sorted(rows["target"].unique())
     order = [name for name in [*DESIGNS, TF_IDF] if name in set(rows["design"])]
     print(f"| design | seeds | {' | '.join(f'{target}: test | held out' for target in targets)} |")
@@ -221,8 +229,10 @@ def report(folder: Path, reference: str, params: Params) -> None:
                 cells.append(f"{some[column].mean():.3f}{spread}" if len(some) else "")
         seeds = rows[rows["design"] == design]["seed"].nunique()
         print(f"| {design} | {seeds} | {' | '.join(cells)} |")
-    one = rows[rows["design"] == order[0]]
-    print(f"\nTeacher {one['teacher'].mean():.3f}, majority {one['majority'].mean():.3f}.\n")
+    of_teacher = rows.groupby("target")[["teacher", "majority"]].mean()
+    for target, found in of_teacher.iterrows():
+        print(f"\n{target}: teacher {found['teacher']:.3f}, majority {found['majority']:.3f}.")
+    print()
     draws = Bootstrap(params.evaluation.resamples, params.evaluation.confidence, 1)
     print(f"| {reference} minus | pooled over | difference, interval | better in |\n|---|---|---|---|")
     for design in order:
@@ -230,18 +240,20 @@ def report(folder: Path, reference: str, params: Params) -> None:
             continue
         pair = rows[rows["design"].isin([reference, design])]
         shared = pair.groupby(["seed", "target"]).size()
-        complete = shared[shared == 2].index
-        seeds = sorted({seed for seed, _ in complete if all((seed, target) in complete for target in targets)})
+        complete = set(shared[shared == 2].index)
+        these = sorted({target for _, target in complete})
+        seeds = sorted({seed for seed, _ in complete if all((seed, target) in complete for target in these)})
         if not seeds:
             continue
-        sides = {}
-        for name in (reference, design):
-            by = rows[rows["design"] == name].set_index(["seed", "target"])["right"]
-            sides[name] = np.array([np.concatenate([by[seed, target] for target in targets]) for seed in seeds])
-        items = rows.set_index(["seed", "target"])["items"]
-        groups = np.concatenate([items.loc[[(seeds[0], target)]].iloc[0] for target in targets])
+        right = rows.set_index(["design", "seed", "target"])["right"]
+        sides = {
+            name: np.array([np.concatenate([right[name, seed, target] for target in these]) for seed in seeds])
+            for name in (reference, design)
+        }
+        items = rows.drop_duplicates("target").set_index("target")["items"]
+        groups = np.concatenate([items[target] for target in these])
         found = paired_difference(sides[reference], sides[design], groups, draws)
-        where = f"{len(targets)} languages, {len(seeds)} seeds"
+        where = f"{', '.join(these)}; seeds {', '.join(map(str, seeds))}"
         value = f"{found['value']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
         print(f"| {design} | {where} | {value} | {found['above_zero']:.1%} |")
 
