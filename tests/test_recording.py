@@ -88,6 +88,26 @@ def test_a_failing_stage_fails_as_it_would_and_its_run_says_why(client: Any, par
     assert runs(client)["corpus@es"].info.status == "KILLED"
 
 
+def test_a_flow_may_stand_below_another_with_its_stages_below_it(
+    client: Any, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with recorded_flow(Path(), params, "feedback") as whole:
+        assert whole.id
+        for number in range(2):
+            with recorded_flow(Path(), params, f"round {number}", whole.id) as one, monkeypatch.context() as patch:
+                for name, value in one.environment.items():
+                    patch.setenv(name, value)
+                make("corpus", {}, f"data/corpus/{'de' if number else 'es'}", params, "text")
+                one.metrics({"agreement": 0.5 + number})
+    found = runs(client)
+    above = {name: run.data.tags.get("mlflow.parentRunId") for name, run in found.items()}
+    ids = {name: run.info.run_id for name, run in found.items()}
+    assert above["feedback"] is None
+    assert above["round 0"] == above["round 1"] == ids["feedback"]
+    assert (above["corpus@es"], above["corpus@de"]) == (ids["round 0"], ids["round 1"])
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+
+
 def test_a_flow_has_its_stages_below_it_and_links_what_was_made_earlier(
     client: Any, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
