@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[])
     parser.add_argument("--designs", nargs="+", choices=[*DESIGNS, TF_IDF], default=[*DESIGNS, TF_IDF])
     parser.add_argument("--targets", nargs="+", default=[])
+    parser.add_argument("--teacher", type=int, help="seed of one teacher for all students; each has its own without")
     parser.add_argument("--reference", default="as_it_is")
     given = parser.parse_args()
     os.chdir(ROOT)
@@ -80,9 +81,9 @@ def main() -> None:
         return
     (folder,) = folders
     for seed in given.seeds:
-        os.environ["DISTILINGUA_HOME"] = str(folder / f"home-{seed}")
+        os.environ["DISTILINGUA_HOME"] = str(folder / f"home-{given.teacher or seed}")
         student = params.student.model_copy(update={"seed": seed})
-        run(params.model_copy(update={"seed": seed, "student": student}), folder, given)
+        run(params.model_copy(update={"seed": given.teacher or seed, "student": student}), folder, given)
 
 
 def once(out: Path, make: Callable[[Path], None]) -> Path:
@@ -133,7 +134,7 @@ def run(params: Params, folder: Path, given: argparse.Namespace) -> None:
             ),
         )
         for design in given.designs:
-            place = folder / f"results/{target}-{params.seed}-{design}.json"
+            place = folder / f"results/{target}-{params.student.seed}-{design}.json"
             if not place.exists():
                 line = train(design, ids, labels, made / "model", table, tests, texts, folder, params)
                 place.parent.mkdir(exist_ok=True)
@@ -161,7 +162,7 @@ def train(
 
     record: Any = Record()
     target = ids.name
-    out = folder / f"students/{target}-{params.seed}/{design}"
+    out = folder / f"students/{target}-{params.student.seed}/{design}"
 
     def make(partial: Path) -> None:
         if design == TF_IDF:
@@ -190,7 +191,7 @@ def train(
     return {
         "design": design,
         "target": target,
-        "seed": params.seed,
+        "seed": params.student.seed,
         "accuracy": float(right.mean()),
         "macro_f1": float(sum(f1) / len(f1)),
         "held_out": float((held["student"] == held["teacher"]).mean()),

@@ -61,7 +61,7 @@ def distilled(
     """
     tokenizer, teacher_tokenizer = load_tokenizer(tokens / "tokenizer"), load_tokenizer(teacher)
     table = read_tokens(tokens)
-    pairs, held_out = read_pairs(table, soft_labels, section.pair_weight)
+    pairs, held_out = read_pairs(table, soft_labels, section)
     training = ~table["held_out"]
     teacher_model = load_model(teacher)
 

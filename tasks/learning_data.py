@@ -18,8 +18,12 @@ from tasks.sections import Student
 _LEAST_WEIGHT = 0.01  # a batch of pairs that all weigh nothing would have no mean
 
 
-def read_pairs(table: dict[str, Any], soft_labels: Path, weighed: str) -> tuple[Pairs, Pairs]:
-    """Return the pairs to learn from and those held out; one without a translation score counts as the mean of all."""
+def read_pairs(table: dict[str, Any], soft_labels: Path, section: Student) -> tuple[Pairs, Pairs]:
+    """Return the pairs to learn from, no more than the section asks for, and those held out.
+
+    One without a translation score counts as the mean of all.
+    """
+    weighed = section.pair_weight
     labels = read_labels(soft_labels, identity=None)
     rows = labels.rows_of(table["source_hash"])
     weight = np.array(table["weight"], dtype=np.float32)
@@ -31,13 +35,15 @@ def read_pairs(table: dict[str, Any], soft_labels: Path, weighed: str) -> tuple[
         weight = weight * np.maximum(score, _LEAST_WEIGHT).astype(np.float32)
     ids = [np.array(row, dtype=np.int64) for row in table["target_ids"]]
 
-    def chosen(mask: NDArray[np.bool_]) -> Pairs:
-        where = np.flatnonzero(mask)
+    def chosen(where: NDArray[np.intp]) -> Pairs:
         return Pairs(
             [ids[i] for i in where], labels.logits_NC[rows[where]], labels.hidden_NH[rows[where]], weight[where]
         )
 
-    return chosen(~table["held_out"]), chosen(table["held_out"])
+    learned = np.flatnonzero(~table["held_out"])
+    if section.pairs is not None and section.pairs < len(learned):
+        learned = np.sort(np.random.default_rng(section.seed).choice(learned, section.pairs, replace=False))
+    return chosen(learned), chosen(np.flatnonzero(table["held_out"]))
 
 
 def without_special(rows: list[list[int]], tokenizer: Any) -> list[NDArray[np.int64]]:

@@ -106,6 +106,7 @@ class Student(Training):
     hidden_weight: Weight
     label_loss: Name
     label_weight: Weight
+    pairs: Annotated[Positive | None, Or]
     pair_weight: Literal["none", "confidence", "translation", "both"]
     glosses: Glosses
     hidden_phase: HiddenPhase
