@@ -14,7 +14,7 @@ tags:
 # Text classifier for `{target}`, distilled from `{source}`
 
 A small classifier of `{target}` text. It learned from the soft labels that a teacher gave to the `{source}` side of
-{pairs} sentence pairs, reading only their `{target}` side; no labelled `{target}` text was used.
+{pairs} sentence pairs, reading only their `{target}` side; {labelled} labelled `{target}` text was used{glosses}.
 
 | | |
 |---|---|
@@ -40,13 +40,22 @@ from kdmodels.inference import Predictor
 answers = Predictor(Path("path/to/this/folder"), batch_rows=32).predict(["..."])"""
 
 
-def student_card(*, source: str, target: str, teacher: str, model: Any, pairs: int) -> str:
-    """Return the card of a student as Markdown; the same text for the same student."""
+def student_card(
+    *, source: str, target: str, teacher: str, model: Any, pairs: int, target_labels: bool, glosses: bool
+) -> str:
+    """Return the card of a student as Markdown; the same text for the same student.
+
+    Args:
+        target_labels: whether it learned from labelled target text too
+        glosses: whether it learned from glosses of labelled source text too
+    """
     return _CARD.format(
         source=source,
         target=target,
         teacher=teacher,
         pairs=pairs,
+        labelled="some" if target_labels else "no",
+        glosses=f", and labelled `{source}` text was glossed word for word" if glosses else "",
         use=_PREDICTOR if hasattr(model.config, "architecture") else _PIPELINE,
         architecture=_architecture(model),
         parameters=sum(parameter.numel() for parameter in model.parameters()),

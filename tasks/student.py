@@ -38,6 +38,8 @@ def student(
             teacher=Path(params.teacher.init).name,
             model=model,
             pairs=pairs,
+            target_labels=texts is not None,
+            glosses=params.student.glosses.loss != "none",
         ),
         encoding="utf-8",
     )

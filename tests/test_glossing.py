@@ -88,9 +88,12 @@ def test_a_student_learns_from_glosses_through_the_declared_stage(copy: TinyProj
     project.set(student={"epochs": 1, "glosses": {"loss": "cross_entropy", "copies": 2}})
     assert project.repro("student@de") == ["student@de"]
     learned = (project.root / "data/student/de/model/model.safetensors").read_bytes()
-    project.set(student={"glosses": {"copies": 1}})
+    project.set(student={"glosses": {"copies": 1}, "pairs": 10})
     assert project.repro("student@de") == ["student@de"]
     assert (project.root / "data/student/de/model/model.safetensors").read_bytes() != learned
+    card = (project.root / "data/student/de/model/README.md").read_text(encoding="utf-8")
+    assert "10 sentence pairs" in card, "and from no more than it may"
+    assert "no labelled `de` text was used, and labelled `en` text was glossed word for word." in card
     project.set(student={"glosses": {"loss": "soft_kl"}})
     ended = project.run("python", "-m", "tasks", "student", "out=x", check=False)
     assert ended.returncode == 2
