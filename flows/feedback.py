@@ -17,12 +17,13 @@ from flows.pipeline import pipeline
 from kdmodels.feedback import NEUTRAL, Answers, Feedback, next_feedback, read_feedback, teaches, write_feedback
 from kdmodels.files import read_json
 from kdmodels.tables import read_table
+from tasks import places
 from tasks.config import load_params
 from tasks.recording import FlowRecorder, recorded_flow
 from tasks.sections import Params
 
 NAME = "feedback"
-FILE = Path("feedback.json")
+FILE = places.FEEDBACK
 FOLDER = Path("feedback")
 _TEACHER = Path("data/teacher/metrics.json")
 _LABELS = Path("data/labelled/labels.json")

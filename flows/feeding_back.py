@@ -25,9 +25,10 @@ def feedback(
         load_params(root)
         if neutral:
             from kdmodels.feedback import NEUTRAL, write_feedback
+            from tasks import places
 
-            write_feedback(root / "feedback.json", NEUTRAL)
-            typer.echo("feedback.json is neutral. To bring the rest up to date: distilingua run")
+            write_feedback(root / places.FEEDBACK, NEUTRAL)
+            typer.echo(f"{places.FEEDBACK} is neutral. To bring the rest up to date: distilingua run")
             return
         from flows.display import displayed
         from flows.server import prefect_server

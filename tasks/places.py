@@ -6,6 +6,7 @@ They are kept at an absolute path, which `dvc exp run` finds too: it works in te
 import os
 from pathlib import Path
 
+FEEDBACK = Path("feedback.json")  # in the project: what students tell the teacher, tracked by git
 CONTROL_NOTE = "control.json"  # in a control's folder: whether it was made, and why not
 
 
