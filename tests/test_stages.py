@@ -93,7 +93,7 @@ def test_a_new_language_runs_its_own_stages(copy: TinyProject) -> None:
     before = copy.outputs()
     copy.set(targets=["de", "es"])
     ran = copy.repro()
-    own = ("corpus", "tokens", "soft_labels", "student", "evaluation")
+    own = ("corpus", "tokens", "soft_labels", "student", "joint", "evaluation")
     assert set(ran) == {"sources", "labelled", "control@es-tf_idf", *(f"{name}@es" for name in own)}
     after = copy.outputs()
     changed = {path for path in before if before[path] != after[path]}
@@ -132,7 +132,8 @@ def test_a_damaged_cache_shard_is_refused_with_its_name(copy: TinyProject) -> No
     shard.write_bytes(content)
     ended = copy.run(
         sys.executable, "-m", "tasks", "student", "tokens=data/tokens/de", "soft_labels=data/soft_labels/de",
-        "teacher=data/teacher/model", "labelled=data/labelled/target/de.parquet", "out=data/student/de", check=False,
+        "teacher=data/teacher/model", "labelled=data/labelled/target/de.parquet",
+        "train=data/labelled/train.parquet", "out=data/student/de", check=False,
     )  # fmt: skip
     assert ended.returncode == 2
     assert "labels-00000.safetensors: the shard is damaged" in ended.stderr
@@ -173,7 +174,7 @@ def test_bad_params_stop_before_anything_runs(copy: TinyProject, change: dict[st
         (["studend", "out=x"], "no stage 'studend'; those of dvc.yaml are: sources, labelled, corpus"),
         (["labelled"], "labelled takes sources, out; given: nothing"),
         (["labelled", "out"], "key=path is expected"),
-        (["tokens", "corpus=nowhere", "out=x"], "corpus=nowhere: no such file or folder"),
+        (["tokens", "corpus=nowhere", "encoder=nowhere", "out=x"], "corpus=nowhere: no such file or folder"),
     ],
 )
 def test_a_wrong_command_says_what_is_allowed(made: TinyProject, words: list[str], message: str) -> None:
