@@ -170,7 +170,8 @@ def test_a_fold_is_trained_without_its_own_texts_and_only_once(
     params = load_params(project.root)
     params = params.model_copy(update={"teacher": params.teacher.model_copy(update={"folds": FOLDS, "epochs": 1})})
     given = [project.root / f"data/labelled/{name}" for name in ("train.parquet", "valid.parquet", "labels.json")]
-    texts = pd.read_parquet(given[0])
+    given = [project.root / "data/encoder", *given, project.root / "feedback.json"]
+    texts = pd.read_parquet(given[1])
     folds = folds_of(texts["text"].tolist(), [None] * len(texts), FOLDS, near=params.corpus.cleaning.leak_near)
     lengths: list[int] = []
     tune = stage.fine_tune

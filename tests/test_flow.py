@@ -146,7 +146,7 @@ class Recorded:
         self.error: BaseException | None = None
 
     @contextmanager
-    def __call__(self, root: Path, params: Params, name: str) -> Iterator["Recorded"]:
+    def __call__(self, root: Path, params: Params, name: str, parent: str | None = None) -> Iterator["Recorded"]:
         try:
             yield self
         except PipelineFailedError as error:
