@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from kdmodels.classification import logits_of
 from kdmodels.distillation import Labelled, Pairs, distil, learn_hidden_states, learner
 from kdmodels.errors import BadInputError
 from kdmodels.freezing import frozen_parts
@@ -115,10 +116,7 @@ def test_labelled_target_texts_teach_their_labels(tmp_path: Path, tokenizer: Any
 def test_glosses_teach_their_labels_beside_pairs_and_labelled_texts(tmp_path: Path, tokenizer: Any) -> None:
     ids = [np.array(row) for row in tokenizer(tiny.GERMAN)["input_ids"]]
     glossed = Labelled(ids[:5], np.array([2, 2, 2, 2, 2]))
-    model, _, history = trained(tmp_path, tokenizer, objective(gloss_loss=cross_entropy), glossed=glossed)
-    assert history[-1]["eval_agreement"] >= 0
-    from kdmodels.classification import logits_of
-
+    model, _, _ = trained(tmp_path, tokenizer, objective(gloss_loss=cross_entropy), glossed=glossed)
     assert logits_of(model, ids[:5], padding=0, batch_rows=5).argmax(axis=1).tolist() == [2] * 5
     every = objective(output_loss=soft_kl, label_loss=cross_entropy, gloss_loss=cross_entropy)
     both, _, history = trained(tmp_path, tokenizer, every, Labelled(ids, np.zeros(8, dtype=np.int64)), glossed=glossed)
@@ -147,8 +145,10 @@ def test_the_loss_of_a_batch_of_all_kinds_by_hand(tmp_path: Path, tokenizer: Any
         tmp_path, tokenizer, goal, Labelled(ids[:2], np.array([1, 1])), glossed=Labelled(ids[:2], np.array([2, 2]))
     )
     losses = {entry["loss"] for entry in history if "loss" in entry}
-    kinds = [1.0, 10.0, 50.0]
-    assert all(0 < loss <= sum(kinds) for loss in losses)
+    # 8 pairs, 2 texts and 2 glosses in 3 batches of 4: pairs in 2 or 3 of them, the others in 1 or 2 each
+    possible = [(a + 10 * b + 50 * c) / 3 for a in (2, 3) for b in (1, 2) for c in (1, 2)]
+    assert losses
+    assert all(any(loss == pytest.approx(one, abs=1e-3) for one in possible) for loss in losses), losses
     assert {label for labels, _ in seen for label in labels} == {1}
     assert {label for _, labels in seen for label in labels} == {2}
 
