@@ -126,7 +126,10 @@ def run(params: Params, folder: Path, given: argparse.Namespace) -> None:
             ),
         )
         table = pairs / "pairs.parquet"
-        ids = once(folder / f"tokens/{target}", lambda out, table=table: tokens(table, start, out, params, record))  # type: ignore[misc]
+        ids = once(
+            folder / f"tokens/{target}",
+            lambda out, table=table: tokens(table, table.with_name("dictionary.parquet"), start, out, params, record),
+        )  # type: ignore[misc]
         labels = once(
             folder / f"soft_labels/{params.seed}/{target}",
             lambda out, ids=ids, table=table: soft_labels(  # type: ignore[misc]

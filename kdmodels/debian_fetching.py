@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ PACKAGES = "Packages"
 _PACKINGS: dict[str, Callable[[Path], Any]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 _FLOOR = 10_000_000  # bytes up to which any ratio passes
 _FAILED = "Failed to fetch "
-_HINT = "Is there a network? Else set options.index to the folder of a Debian mirror"
+_MIRROR = "Set it to the address or the folder of a Debian mirror"
+HINT = "Is there a network? Else name what is here: the folder of a Debian mirror, or an archive"
 _SECONDS = 600  # that apt-get may take
 
 
@@ -91,17 +93,9 @@ def _unpack(packed: Path, to: Path, shown: str, limits: Limits) -> None:
 
 
 def _from_apt(name: str, to: Path) -> str:
-    if shutil.which("apt-get") is None:
-        raise BadInputError(
-            "options.index: apt, and this system has no apt-get. Set it to the address or the folder of a Debian mirror"
-        )
-    from filelock import FileLock
-
-    state = cache_folder() / "apt"
-    lists = state / "lists"
-    state.mkdir(parents=True, exist_ok=True)
-    with FileLock(state / ".lock"):
-        failed = _update(state, name)
+    with apt_state("options.index", _MIRROR) as state:
+        lists = state / "lists"
+        failed = run_apt(state, ["update"], name)
         # Not those of updates (bookworm-security), nor of sources without descriptions, which come and go: with them the
         # content would be another each day.
         files = [
@@ -120,7 +114,7 @@ def _from_apt(name: str, to: Path) -> str:
             )
         # With a status of 0 apt leaves the lists of an earlier day where it cannot get newer ones.
         if any(_listed(line).startswith(tuple(releases)) for line in failed):
-            raise BadInputError(f"{APT}:{name}: apt-get update could not get it: {said}. {_HINT}")
+            raise BadInputError(f"{APT}:{name}: apt-get update could not get it: {said}. {HINT}")
         with whole(to) as temporary, temporary.open("wb") as out:
             for path in files:
                 out.write(path.read_bytes().rstrip(b"\n") + b"\n\n")
@@ -129,16 +123,43 @@ def _from_apt(name: str, to: Path) -> str:
         )
 
 
-def _update(state: Path, name: str) -> list[str]:
-    """Have apt bring the lists of packages and of English and one more language, uncompressed, into a state of its own.
+@contextmanager
+def apt_state(asked: str, instead: str) -> Iterator[Path]:
+    """Give a folder of apt's own, apart from the system's, to one process at a time.
+
+    Raises:
+        BadInputError: where there is no apt; `asked` is what asks for it, and `instead` what to do without.
+    """
+    if shutil.which("apt-get") is None:
+        raise BadInputError(f"{asked}: apt is needed, and this system has no apt-get. {instead}")
+    from filelock import FileLock
+
+    state = cache_folder() / "apt"
+    state.mkdir(parents=True, exist_ok=True)
+    with FileLock(state / ".lock"):
+        yield state
+
+
+def run_apt(state: Path, action: Sequence[str], name: str, *, folder: Path | None = None) -> list[str]:
+    """Have apt bring the lists of packages and of English and one more language, uncompressed, into a state of its own,
+    or fetch a package by those lists.
+
+    Args:
+        state: of `apt_state`
+        action: of apt-get, with its arguments
+        name: of the index: Packages, or Translation with the language
+        folder: that it runs in, where a package is put
 
     Returns:
         what it could not get and says so, although its status is 0: an address and the reason
+
+    Raises:
+        BadInputError: where it fails, or takes too long.
     """
     codes = dict.fromkeys(["en", name.removeprefix("Translation-") if name != PACKAGES else "en"])
     named = " ".join(f'"{code}";' for code in codes)
-    for folder in ("lists/partial", "cache/archives/partial"):
-        (state / folder).mkdir(parents=True, exist_ok=True)
+    for part in ("lists/partial", "cache/archives/partial"):
+        (state / part).mkdir(parents=True, exist_ok=True)
     configuration = state / "apt.conf"
     configuration.write_text(
         f"#clear Acquire::Languages;\nAcquire::Languages {{ {named} }};\n"
@@ -148,17 +169,19 @@ def _update(state: Path, name: str) -> list[str]:
         encoding="utf-8",
     )
     # Given with --config-file it is read after the system's own files, and so wins; APT_CONFIG would be read first.
-    command = ["apt-get", f"--config-file={configuration}", "--quiet", "update"]
+    command = ["apt-get", f"--config-file={configuration}", "--quiet", *action]
+    said = f"apt-get {action[0]}"
+    environment = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_SECONDS, check=False, env={**os.environ, "LC_ALL": "C"}
+            command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False, env=environment
         )
     except subprocess.TimeoutExpired:
-        raise BadInputError(f"apt-get update took more than {_SECONDS} seconds; try again") from None
+        raise BadInputError(f"{said} took more than {_SECONDS} seconds; try again") from None
     lines = done.stderr.split("\n")
     if done.returncode:
-        said = [redacted(line) for line in lines if line.startswith(("E:", "W:", "Err"))]
-        raise BadInputError(f"apt-get update failed: {' '.join(said[:3]) or f'status {done.returncode}'}. {_HINT}")
+        faults = [redacted(line) for line in lines if line.startswith(("E:", "W:", "Err"))]
+        raise BadInputError(f"{said} failed: {' '.join(faults[:3]) or f'status {done.returncode}'}. {HINT}")
     return [line.partition(_FAILED)[2].strip() for line in lines if _FAILED in line]
 
 

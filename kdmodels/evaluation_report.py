@@ -51,6 +51,15 @@ def report(
         "Gap closed: (accuracy - majority) / (teacher - majority). Agreement: the same label as the teacher gives the other "
         "side of a pair that nothing was learned from.",
     ]
+    joint = metrics["controls"].get("joint")
+    if joint is not None:
+        lines += [
+            "",
+            "After learning together student and teacher were "
+            + ("accepted" if joint["accepted"] else "refused")
+            + ": the teacher's accuracy on source validation text and the student's agreement with the first teacher, on one "
+            f"part of the held-out pairs, may be worse by no more than {joint['margin']:g}.",
+        ]
     agreement = metrics.get("student", {}).get("agreement")
     if agreement is not None:
         lines += ["", f"Student and teacher give a test text and its translation the same label: {_cell(agreement)}."]

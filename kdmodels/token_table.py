@@ -9,6 +9,7 @@ from kdmodels.ledger import prove_tokens
 from kdmodels.tables import read_table
 
 FILE = "tokens.parquet"
+DICTIONARY = "dictionary.parquet"
 _PROVED = ("id", "source_hash", "source_ids", "target_ids", "held_out", "weight", "translation_score", "seal")
 
 
@@ -29,3 +30,10 @@ def read_tokens(folder: Path) -> dict[str, Any]:
         "weight": np.array(columns["weight"], dtype=np.float32),
         "translation_score": np.array(columns["translation_score"], dtype=np.float32),  # none is not a number
     }
+
+
+def read_dictionary(folder: Path) -> dict[str, list[list[int]]]:
+    """Read the entries of a dictionary as token ids, source_ids and target_ids, with special tokens; none: empty lists."""
+    names = ("source_ids", "target_ids")
+    table = read_table(folder / DICTIONARY, names)
+    return {name: table[name].to_pylist() for name in names}

@@ -214,8 +214,12 @@ class Cleaning:
         every["in_labelled"] = self.in_labelled
         return every | ({"tokens_covered": self.covered / self.judged} if self.judged else {})
 
-    def report(self, found: dict[str, list[Found]], out: Path) -> None:
-        """Write the report with its pictures, and the data card."""
+    def report(self, found: dict[str, list[Found]], numbers: dict[str, float], out: Path) -> None:
+        """Write the report with its pictures, and the data card.
+
+        Args:
+            numbers: what `numbers` gives, and what there is besides
+        """
         pictures = out / "pictures"
         pair = f"{self._params.source}-{self._target}"
         sides = (self._params.source, self._target)
@@ -231,7 +235,7 @@ class Cleaning:
             reasons=REASONS,
             dropped=self.tally.dropped,
             examples=self.tally.examples,
-            numbers=self.numbers(),
+            numbers=numbers,
             languages=self.languages,
             files=files,
         )
@@ -239,7 +243,7 @@ class Cleaning:
         card = data_card(
             source=self._params.source,
             target=self._target,
-            numbers=self.numbers(),
+            numbers=numbers,
             files=files,
             held_out=self._section.held_out,
         )

@@ -47,7 +47,7 @@ def load_params(root: Path) -> Params:
         name: slot.model_copy(
             update={"options": _options(path, f"corpus.{name}", slot.source, "read_pairs", slot.options)}
         )
-        for name, slot in params.corpus.slots.items()
+        for name, slot in params.corpus.sources.items()
     }
     chosen = params.labelled
     options = _options(path, "labelled", chosen.source, "read_labelled", chosen.options)

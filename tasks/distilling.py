@@ -20,7 +20,7 @@ from kdmodels.loss_choice import loss_of_kind
 from kdmodels.objective import Loss, Objective
 from kdmodels.ramps import Ramp, constant
 from kdmodels.tables import write_table
-from kdmodels.token_table import read_tokens
+from kdmodels.token_table import read_dictionary, read_tokens
 from tasks.learning_data import make_glosses, read_labelled_texts, read_pairs, without_special
 from tasks.sections import Change, Params, Student
 from tasks.training import checkpoint_folder, progress, schedule, write_history
@@ -65,8 +65,9 @@ def distilled(
     training = ~table["held_out"]
     teacher_model = load_model(teacher)
 
+    entries = read_dictionary(tokens)
     sides = [
-        without_special([ids for ids, use in zip(table[name], training, strict=True) if use], of)
+        without_special([*(ids for ids, use in zip(table[name], training, strict=True) if use), *entries[name]], of)
         for name, of in (("source_ids", teacher_tokenizer), ("target_ids", tokenizer))
     ]
 

@@ -64,7 +64,8 @@ def evaluation(
     student_reader, teacher_reader = (Reader(folder, numbers.batch_rows) for folder in (student, teacher))
     others, reasons = read_controls(controls, params.control.chosen, numbers.batch_rows)
     held_answers = {name: controls / name / "held_out.parquet" for name in others}
-    if read_json(joint / "metrics.json")["made"]:
+    told = read_json(joint / "metrics.json")
+    if told["made"]:
         others["joint"] = Reader(joint / "models/student", numbers.batch_rows)
         held_answers["joint"] = joint / "models/held_out.parquet"
     systems: dict[str, System] = {"student": student_reader, **others}
@@ -84,6 +85,8 @@ def evaluation(
         }
         for name, system in others.items()
     }
+    if told["made"]:
+        metrics["controls"]["joint"] |= {"accepted": told["accepted"], "margin": told["margin"]}
     columns = ["id", "label", "text"]
     target, source = (
         {name: values.to_pylist() for name, values in read_table(path, columns).items()}

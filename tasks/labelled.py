@@ -31,6 +31,9 @@ class _Texts:
 
     rows: list[LabelledText] = field(default_factory=list)
     repeated: int = 0
+    contradicted: set[str] | None = (
+        None  # plain forms of texts with two labels, which then are left out; none: an error
+    )
     _ids: dict[str, str] = field(default_factory=dict)
     _texts: dict[str, tuple[str, LabelledText]] = field(default_factory=dict)
 
@@ -47,6 +50,12 @@ class _Texts:
             raise BadInputError(f"{place}: the id {row.id!r} was used in {self._ids[row.id]} already; ids are unique")
         self._ids[row.id] = place
         earlier = self._texts.get(plain(row.text))
+        if self.contradicted is not None and plain(row.text) in self.contradicted:
+            return
+        if self.contradicted is not None and earlier is not None and earlier[1].label != row.label:
+            self.contradicted.add(plain(row.text))
+            self.rows.remove(earlier[1])
+            return
         if earlier is None:
             self._texts[plain(row.text)] = (place, row)
             self.rows.append(row)
@@ -70,7 +79,8 @@ def labelled(sources: Path, out: Path, params: Params, record: "Recorder") -> No
     """Write train.parquet, valid.parquet, test/<language>.parquet, target/<language>.parquet, the labels and a report.
 
     A target without a test set gets an empty one: its student is evaluated without labels. A text that is repeated
-    with the same label is dropped and counted; so is one that stands in a test set, unless leaks are to stop the stage.
+    with the same label is dropped and counted; so is one that stands in a test set, unless leaks are to stop the stage,
+    and one of a test set that stands there with two labels: no answer to it would be right.
     The labelled text of a target is empty too where there is none, or `labelled.target_labels` does not let it in.
 
     Raises:
@@ -94,7 +104,7 @@ def labelled(sources: Path, out: Path, params: Params, record: "Recorder") -> No
     for language in (params.source, *params.targets):
         files = tested[language]
         rows = module.read_test(files, language=language, **options) if files else ()
-        test = _read(row for row in mapped(rows) if _is_test(row[1], section.test_share))
+        test = _read((row for row in mapped(rows) if _is_test(row[1], section.test_share)), _Texts(contradicted=set()))
         tests[language] = drawn if language == params.source and drawn.rows else test
     mapped.check(f"{PARAMS_FILE}: labelled.label_map")
     leaks = _leaks(texts, [tests[params.source]], list(tests.values()), params)
@@ -113,6 +123,7 @@ def labelled(sources: Path, out: Path, params: Params, record: "Recorder") -> No
     for language, test in tests.items():
         _check_test(test, labels)
         report[f"test/{language}"] = len(test.rows)
+        report[f"contradicted/{language}"] = len(test.contradicted or ())
         _write(out / "test" / f"{language}.parquet", test.rows)
     (out / "target").mkdir()
     for language in params.targets:
@@ -210,8 +221,8 @@ def _leaks(texts: _Texts, alike: Iterable[_Texts], others: Iterable[_Texts], par
     return set(leaks)
 
 
-def _read(rows: Iterable[tuple[str, LabelledText]]) -> _Texts:
-    texts = _Texts()
+def _read(rows: Iterable[tuple[str, LabelledText]], into: _Texts | None = None) -> _Texts:
+    texts = into or _Texts()
     for place, row in rows:
         texts.add(place, row)
     return texts

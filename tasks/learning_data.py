@@ -19,7 +19,8 @@ _LEAST_WEIGHT = 0.01  # a batch of pairs that all weigh nothing would have no me
 
 
 def read_pairs(table: dict[str, Any], soft_labels: Path, section: Student) -> tuple[Pairs, Pairs]:
-    """Return the pairs to learn from, no more than the section asks for, and those held out.
+    """Return the pairs to learn from, no more than the section asks for and drawn by the weights of their slots, and
+    those held out.
 
     One without a translation score counts as the mean of all.
     """
@@ -42,7 +43,9 @@ def read_pairs(table: dict[str, Any], soft_labels: Path, section: Student) -> tu
 
     learned = np.flatnonzero(~table["held_out"])
     if section.pairs is not None and section.pairs < len(learned):
-        learned = np.sort(np.random.default_rng(section.seed).choice(learned, section.pairs, replace=False))
+        of_slot = np.asarray(table["weight"], dtype=np.float64)[learned]
+        chance = None if (of_slot == of_slot[0]).all() else of_slot / of_slot.sum()
+        learned = np.sort(np.random.default_rng(section.seed).choice(learned, section.pairs, replace=False, p=chance))
     return chosen(learned), chosen(np.flatnonzero(table["held_out"]))
 
 

@@ -56,6 +56,11 @@ class Slot(Section):
     options: dict[str, Any]
 
 
+class Dictionary(Section):
+    source: Name
+    options: dict[str, Any]
+
+
 class Cleaning(Section):
     mend_encoding: bool
     characters: Span
@@ -81,14 +86,20 @@ class Corpus(Section):
     first: Slot
     second: Slot
     third: Slot
+    dictionary: Dictionary
     held_out: Annotated[float, Field(ge=0.01, le=0.5)]
     leaks: Literal["remove", "strict"]
     cleaning: Cleaning
 
     @property
     def slots(self) -> dict[str, Slot]:
-        """Return the slots by name, in their order."""
+        """Return the slots of sentence pairs by name, in their order."""
         return {"first": self.first, "second": self.second, "third": self.third}
+
+    @property
+    def sources(self) -> dict[str, Slot | Dictionary]:
+        """Return all that has a source, by name: the slots, and the dictionary."""
+        return {**self.slots, "dictionary": self.dictionary}
 
 
 class Tokens(Section):

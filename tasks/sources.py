@@ -40,7 +40,7 @@ def sources(lock: Path, out: Path, params: Params, record: "Recorder") -> None:
     manifests: dict[str, Any] = {}
     for target in params.targets:
         manifests[target] = {}
-        for name, slot in params.corpus.slots.items():
+        for name, slot in params.corpus.sources.items():
             module = choose("corpora", slot.source)
             wanted = module.pair_files(folder=folder, source=params.source, target=target, **slot.options)
             manifests[target][name] = fetcher.all_of(module, wanted)

@@ -1,14 +1,16 @@
 """Tokenize both sides of the parallel corpus: the source as the teacher does, the target with a vocabulary of its own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from kdmodels.encoder import find_encoder, frame_roles, load_tokenizer
 from kdmodels.errors import BadInputError
 from kdmodels.files import write_json
 from kdmodels.ledger import prove_pairs, token_seal
 from kdmodels.tables import read_table, write_table
-from kdmodels.token_table import FILE
+from kdmodels.token_table import DICTIONARY, FILE
 from kdmodels.trimming import trim
 from kdmodels.vocabulary import save_tokenizer, train_vocabulary
 from tasks.sections import Params
@@ -18,11 +20,14 @@ if TYPE_CHECKING:
 
 _PROVED = ("id", "content_hash", "source_hash", "source", "target", "held_out", "weight", "seal")
 
+_ENTRIES = pa.schema([(name, pa.list_(pa.int64())) for name in ("source_ids", "target_ids")])
 
-def tokens(corpus: Path, encoder: Path, out: Path, params: Params, record: "Recorder") -> None:
-    """Write tokens.parquet (both sides as ids, pair by pair) and the target tokenizer.
 
-    The vocabulary is trained on the target side of the pairs that are not held out, or a multilingual one is trimmed to it.
+def tokens(corpus: Path, dictionary: Path, encoder: Path, out: Path, params: Params, record: "Recorder") -> None:
+    """Write tokens.parquet (both sides as ids, pair by pair), dictionary.parquet likewise, and the target tokenizer.
+
+    The vocabulary is trained on the target side of the pairs that are not held out and on the dictionary's, or a
+    multilingual one is trimmed to it.
 
     Raises:
         DamagedError: where a pair is no longer the one that `corpus` wrote.
@@ -38,7 +43,9 @@ def tokens(corpus: Path, encoder: Path, out: Path, params: Params, record: "Reco
             f"params.yaml: tokens.maximum_length: {length} is more than the {teacher_tokenizer.model_max_length} tokens "
             "that the encoder of teacher.init reads"
         )
+    known = {name: column.to_pylist() for name, column in read_table(dictionary, ["source", "target"]).items()}
     training = [text for text, held in zip(texts["target"], texts["held_out"], strict=True) if not held]
+    training += known["target"]
     folder = out / "tokenizer"
     if params.tokens.trimmed_from is None:
         tokenizer = train_vocabulary(
@@ -56,8 +63,8 @@ def tokens(corpus: Path, encoder: Path, out: Path, params: Params, record: "Reco
         trimmed.model_max_length = length
         trimmed.save_pretrained(folder)
     target_tokenizer = load_tokenizer(folder)
-    source_ids = teacher_tokenizer(texts["source"], truncation=True, max_length=length)["input_ids"]
-    target_ids = target_tokenizer(texts["target"], truncation=True, max_length=length)["input_ids"]
+    readers = {"source": teacher_tokenizer, "target": target_tokenizer}
+    source_ids, target_ids = (_ids(reader, texts[side], length) for side, reader in readers.items())
     uses = (texts[name] for name in ("held_out", "weight", "translation_score"))
     rows = zip(texts["id"], texts["source_hash"], source_ids, target_ids, *uses, strict=True)
     columns = {
@@ -65,6 +72,8 @@ def tokens(corpus: Path, encoder: Path, out: Path, params: Params, record: "Reco
     }
     columns |= {"source_ids": source_ids, "target_ids": target_ids, "seal": [token_seal(*row) for row in rows]}
     write_table(out / FILE, columns)
+    entries = {f"{side}_ids": _ids(reader, known[side], length) for side, reader in readers.items()}
+    write_table(out / DICTIONARY, entries, _ENTRIES)
     unknown = target_tokenizer.unk_token_id
     count = sum(len(row) for row in target_ids)
     report = {
@@ -76,3 +85,9 @@ def tokens(corpus: Path, encoder: Path, out: Path, params: Params, record: "Reco
     }
     write_json(out / "report.json", report)
     record.metrics(report)
+
+
+def _ids(tokenizer: Any, texts: list[str], length: int) -> list[list[int]]:
+    """Return the token ids of texts; a tokenizer does not take none at all."""
+    ids: list[list[int]] = tokenizer(texts, truncation=True, max_length=length)["input_ids"] if texts else []
+    return ids

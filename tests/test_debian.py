@@ -11,6 +11,7 @@ import pytest
 
 from kdmodels.corpora import debian
 from kdmodels.debian_index import read_descriptions
+from kdmodels.debian_package import fetch_data
 from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.limits import Limits
 from kdmodels.provenance import Found
@@ -273,3 +274,62 @@ def test_a_system_without_apt_is_told_what_to_do(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BadInputError, match=r"has no apt-get\. Set it to the address or the folder of a Debian mirror"):
         debian.fetch("apt:Packages", tmp_path / "out.txt", limits=LIMITS)
+
+
+def deb(*members: tuple[str, bytes]) -> bytes:
+    """Return a Debian package: an archive of ar, whose members stand at even bytes."""
+    made = b"!<arch>\n"
+    for name, content in members:
+        made += f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode()
+        made += content + b"\n" * (len(content) % 2)
+    return made
+
+
+PARTS = (("debian-binary", b"2.0\n"), ("control.tar.xz", b"odd"), ("data.tar.xz", b"the files"))
+DOWNLOAD = """#!/bin/sh
+for word in "$@"; do last=$word; done
+case "$*" in *update*) exit 0;; esac
+[ "$last" = dict-x ] || { echo "E: Unable to locate package $last" >&2; exit 100; }
+cp %s "${last}_1%%3a2.0-1_all.deb"
+"""
+
+
+def test_the_files_of_a_package_are_fetched_with_apt_and_nothing_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.deb").write_bytes(deb(*PARTS))
+    fake_apt(tmp_path, monkeypatch, DOWNLOAD % (tmp_path / "x.deb"))
+    out = tmp_path / "out/dict-x.tar.xz"
+    out.parent.mkdir()
+    assert fetch_data("dict-x", out) == "1:2.0-1"
+    assert out.read_bytes() == b"the files"
+    assert sorted(path.name for path in out.parent.iterdir()) == ["dict-x.tar.xz"]
+    with pytest.raises(BadInputError, match=r"apt:dict-y: apt cannot fetch such a package: .*Unable to locate package dict-y.*"
+                       r"apt-cache search dict"):  # fmt: skip
+        fetch_data("dict-y", out)
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (b"<html>", DamagedError, "apt:dict-x: not a Debian package"),
+        (deb(*PARTS)[:-2], DamagedError, "the package is truncated"),
+        (deb(*PARTS)[:100], DamagedError, "truncated or damaged at byte 72"),
+        (deb(PARTS[0], ("data.tar.zst", b"x")), BadInputError, r"with data\.tar\.xz is expected, this has debian-binary, data"),
+    ],
+    ids=["page", "data", "header", "packing"],
+)  # fmt: skip
+def test_what_is_no_package_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, error: type[Exception], message: str
+) -> None:
+    (tmp_path / "x.deb").write_bytes(content)
+    fake_apt(tmp_path, monkeypatch, DOWNLOAD % (tmp_path / "x.deb"))
+    with pytest.raises(error, match=message):
+        fetch_data("dict-x", tmp_path / "dict-x.tar.xz")
+    assert not (tmp_path / "dict-x.tar.xz").exists()
+
+
+def test_a_package_without_apt_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BadInputError, match=r"apt:dict-x: .*no apt-get"):
+        fetch_data("dict-x", tmp_path / "dict-x.tar.xz")

@@ -17,12 +17,14 @@ ROOT = Path(__file__).parent.parent
 STAGES: dict[str, Any] = read_yaml(ROOT / GRAPH_FILE)["stages"]
 # What carries a stage without changing what it makes: reading paths and params, recording, ending with its parent.
 FRAME = {"tasks/__init__.py", "tasks/config.py", "tasks/places.py", "tasks/recording.py", "tasks/sections.py"}
+SLOTS = ("corpus.first", "corpus.second", "corpus.third")
 CHECKED = ("source", "targets", "control.chosen")  # words that commands interpolate
 CHOSEN = {
     "${labelled.source}": "corpora",
     "${corpus.first.source}": "corpora",
     "${corpus.second.source}": "corpora",
     "${corpus.third.source}": "corpora",
+    "${corpus.dictionary.source}": "corpora",
     "${student.output_loss}": "losses",
     "${student.hidden_loss}": "losses",
     "${student.label_loss}": "losses",
@@ -90,9 +92,9 @@ def used_params(stage: str) -> set[str]:
                 continue
             if chain and isinstance(inner, ast.Name):
                 found.add(".".join(reversed(chain)))
-    if "corpus.slots" in found:
-        found = {key for key in found if not key.startswith("corpus.slots")}
-        found |= {"corpus.first", "corpus.second", "corpus.third"}
+    for several, names in (("corpus.slots", SLOTS), ("corpus.sources", [*SLOTS, "corpus.dictionary"])):
+        if any(key.startswith(several) for key in found):
+            found = {key for key in found if not key.startswith(several)} | set(names)
     shorter = {key for key in found if any(other.startswith(f"{key}.") for other in found)}
     whole = {match for text in files for match in re.findall(r"params\.(\w+)\b(?!\.)", text)}
     return (found - shorter) | (shorter & whole)

@@ -93,6 +93,14 @@ def test_or_it_stops_the_stage_which_lists_both_places(tmp_path: Path) -> None:
         make_labelled(tmp_path, LABELLED, labelled={"leaks": "strict"})
 
 
+def test_a_test_text_with_two_labels_is_left_out_and_counted_since_no_answer_would_be_right(tmp_path: Path) -> None:
+    more = ["7\ta\tsiebter Text", "8\tb\tSIEBTER text", "9\ta\tsiebter  Text", "10\tb\tzehnter Text"]
+    out = make_labelled(tmp_path, LABELLED, [*TEST, *more])
+    assert pd.read_parquet(out / "test/de.parquet")["id"].tolist() == ["5", "6", "10"]
+    report = json.loads((out / "report.json").read_text())
+    assert (report["contradicted/de"], report["contradicted/en"]) == (1, 0)
+
+
 def test_labels_are_renamed_merged_and_dropped(tmp_path: Path) -> None:
     lines = [*LABELLED, "9\ttrain\tc\tninth text", "10\tvalid\td\ttenth text"]
     out = make_labelled(tmp_path, lines, labelled={"label_map": {"c": "a", "b": "beta", "d": "drop"}}, test=[

@@ -174,7 +174,10 @@ def test_bad_params_stop_before_anything_runs(copy: TinyProject, change: dict[st
         (["studend", "out=x"], "no stage 'studend'; those of dvc.yaml are: sources, labelled, corpus"),
         (["labelled"], "labelled takes sources, out; given: nothing"),
         (["labelled", "out"], "key=path is expected"),
-        (["tokens", "corpus=nowhere", "encoder=nowhere", "out=x"], "corpus=nowhere: no such file or folder"),
+        (
+            ["tokens", "corpus=nowhere", "dictionary=nowhere", "encoder=nowhere", "out=x"],
+            "corpus=nowhere: no such file or folder",
+        ),
     ],
 )
 def test_a_wrong_command_says_what_is_allowed(made: TinyProject, words: list[str], message: str) -> None:
