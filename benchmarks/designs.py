@@ -2,6 +2,7 @@
 
     python benchmarks/designs.py run FOLDER --seeds 1 2 3
     python benchmarks/designs.py run FOLDER --seeds 4 5 --designs both_directions hidden_phase --targets de
+    python benchmarks/designs.py run FOLDER --seeds 1 2 3 --designs as_it_is --set corpus.first.cap=400
     python benchmarks/designs.py report FOLDER --reference as_it_is
     python benchmarks/designs.py report FOLDER OTHER
 
@@ -51,6 +52,21 @@ DESIGNS: dict[str, Change] = {
     "frozen_body": lambda one: {"frozen": one.frozen.model_copy(update={"body": 0.3})},
     "hard_labels": lambda one: {"output_loss": "hard_labels"},
 }
+
+
+def _with(*names: str) -> Change:
+    def change(one: Student) -> dict[str, Any]:
+        together: dict[str, Any] = {}
+        for name in names:
+            together |= DESIGNS[name](one)
+        return together
+
+    return change
+
+
+# An ablation: each with what the one before it has.
+_STEPS = ("hidden_phase", "decoupled", "pair_weights", "glosses")
+DESIGNS |= {f"up_to_{last}": _with(*_STEPS[: number + 1]) for number, last in enumerate(_STEPS) if number}
 TF_IDF = "tf_idf"
 
 
@@ -70,10 +86,14 @@ def main() -> None:
     parser.add_argument("--designs", nargs="+", choices=[*DESIGNS, TF_IDF], default=[*DESIGNS, TF_IDF])
     parser.add_argument("--targets", nargs="+", default=[])
     parser.add_argument("--teacher", type=int, help="seed of one teacher for all students; each has its own without")
+    parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", default=[], help="of params.yaml, for this run")
     parser.add_argument("--reference", default="as_it_is")
     given = parser.parse_args()
     os.chdir(ROOT)
     params = load_params(ROOT)
+    for word in given.set:
+        key, _, value = word.partition("=")
+        params = changed(params, key.split("."), json.loads(value))
     set_threads(params.threads)
     folders = [folder.absolute() for folder in given.folders]
     if given.what == "report":
@@ -84,6 +104,18 @@ def main() -> None:
         os.environ["DISTILINGUA_HOME"] = str(folder / f"home-{given.teacher or seed}")
         student = params.student.model_copy(update={"seed": seed})
         run(params.model_copy(update={"seed": given.teacher or seed, "student": student}), folder, given)
+
+
+def changed(section: Any, path: list[str], value: Any) -> Any:
+    """Return a section of params with one value in it changed, checked as it is in params.yaml."""
+    name, *rest = path
+    new = changed(getattr(section, name), rest, value) if rest else value
+    return type(section).model_validate(
+        {
+            **section.model_dump(mode="json", by_alias=True),
+            name: new if not rest else new.model_dump(mode="json", by_alias=True),
+        }
+    )
 
 
 def once(out: Path, make: Callable[[Path], None]) -> Path:
