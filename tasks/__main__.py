@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kdmodels.errors import BadInputError
-from tasks import places
+from tasks import places, pools
 from tasks.config import load_params, stage_names
 from tasks.process import end_with_parent
 from tasks.sections import Params
@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         params = load_params(Path())
+        pools.check(Path(), given.stage)
         set_threads(params.threads)
         run_stage(given.stage, read_paths(given.paths), params)
     except BadInputError as error:

@@ -1,0 +1,53 @@
+"""Which kinds of machine there are, and which of them this one is: the pools that dvc.yaml names."""
+
+import os
+import re
+from pathlib import Path
+
+from kdmodels.errors import BadInputError
+from tasks.config import GRAPH_FILE, read_yaml
+
+SERVED = "DISTILINGUA_POOLS"  # names with commas between; unset: this machine serves every pool
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+
+def served() -> frozenset[str] | None:
+    """Return the pools that this machine serves; none: every one.
+
+    Raises:
+        BadInputError: where the variable holds something else than names.
+    """
+    given = os.environ.get(SERVED, "").strip()
+    if not given:
+        return None
+    names = [name.strip() for name in given.split(",")]
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise BadInputError(f"{SERVED}={given!r}: {name!r} is no name of a pool; expected: names such as cpu,gpu")
+    return frozenset(names)
+
+
+def is_served(pool: str | None) -> bool:
+    """Say whether stages of a pool may run here; those that name none may run anywhere."""
+    here = served()
+    return pool is None or here is None or pool in here
+
+
+def check(root: Path, stage: str) -> None:
+    """Refuse a stage that wants another machine.
+
+    Args:
+        root: the project
+        stage: its name in dvc.yaml, without its language
+
+    Raises:
+        BadInputError: with the pool it wants, and what would run it.
+    """
+    declared = (read_yaml(root / GRAPH_FILE).get("stages") or {}).get(stage) or {}
+    pool = (declared.get("meta") or {}).get("pool")
+    if not is_served(pool):
+        raise BadInputError(
+            f"{stage} wants a machine of the pool {pool!r}, and this one serves {', '.join(sorted(served() or ()))} "
+            f"({SERVED}). A worker runs it: distilingua worker --pool {pool}, on a machine that has what it takes; or let "
+            f"this machine serve every pool: unset {SERVED}"
+        )
