@@ -12,8 +12,10 @@ import typer
 
 from flows.annotating import annotate
 from flows.command_line import Debug, Root, plain_errors
+from flows.deploying import deploy
 from flows.feeding_back import feedback
 from flows.sweeping import sweep
+from flows.working import worker
 from kdmodels.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ Data = Annotated[
 annotate_command = app.command()(annotate)
 sweep_command = app.command()(sweep)
 feedback_command = app.command()(feedback)
+deploy_command = app.command()(deploy)
+worker_command = app.command()(worker)
 
 
 def main() -> None:

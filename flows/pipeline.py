@@ -1,7 +1,8 @@
 """The pipeline flow: runs the stages of dvc.yaml that may be stale, each when those before it are done."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -15,11 +16,15 @@ from prefect.futures import PrefectFuture
 from flows import display
 from flows.results import HEADINGS, cells, numbers, results
 from kdmodels.errors import BadInputError
+from tasks import sharing
 from tasks.config import load_params
 from tasks.graph import Graph
 from tasks.guard import Processes
+from tasks.pools import is_served, worker_root
 from tasks.recording import FlowRecorder, recorded_flow
-from tasks.stage import StageFailedError, graph, locked_outputs, stage_task, stale
+from tasks.request import request
+from tasks.section_types import Data
+from tasks.stage import StageFailedError, graph, locked_outputs, run_stage, stage_task, stale
 
 NAME = "pipeline"
 ASKING = "sources"  # the stage that asks outside what there is
@@ -45,11 +50,11 @@ class PipelineFailedError(RuntimeError):
     description="Runs the stages of dvc.yaml that may be stale, through DVC, and shows the students' results.",
     persist_result=False,
 )
-def pipeline(root: str, stages: list[str] | None = None, parent: str | None = None) -> None:
+def pipeline(root: str | None = None, stages: list[str] | None = None, parent: str | None = None) -> None:
     """Bring a project up to date.
 
     Args:
-        root: the project's folder.
+        root: the project's folder; none: that of the worker.
         stages: what to bring up to date, with all before it; none: everything.
         parent: the recorded run that this is a part of; none: it stands alone.
 
@@ -57,14 +62,15 @@ def pipeline(root: str, stages: list[str] | None = None, parent: str | None = No
         BadInputError: where params.yaml or dvc.yaml is wrong, or there is no such stage; nothing has run then.
         PipelineFailedError: where a stage failed; those that do not need it have run.
     """
-    project = Path(root).absolute()
+    project = worker_root() if root is None else Path(root).absolute()
     params = load_params(project)
     declared = graph(project)
     wanted = _wanted(declared, stages)
     shown = display.current()
     processes = Processes()
     with recorded_flow(project, params, NAME, parent) as record:
-        run = stage_task(project, record.environment, shown.line, processes, params.pipeline)
+        places = _Places(project, declared, record.environment, params.pipeline.data, processes)
+        run = stage_task(shown.line, places.run, processes, params.pipeline)
         due: set[str] = set()
         failures: dict[str, BaseException] = {}
         try:
@@ -74,7 +80,7 @@ def pipeline(root: str, stages: list[str] | None = None, parent: str | None = No
             if not failures:
                 due = declared.behind(stale(project)) & wanted
                 shown.planned(*([name for name in declared.stages if name in part] for part in (wanted - due, due)))
-                failures = run_ready(declared, due, room(params.threads), run.submit, shown)
+                failures = run_ready(declared, due, room(params.threads), run.submit, shown, places.is_here)
         except BaseException:
             processes.close()
             raise
@@ -82,6 +88,38 @@ def pipeline(root: str, stages: list[str] | None = None, parent: str | None = No
         _show(record, project, params.targets)
         if failures:
             raise PipelineFailedError(failures, _not_started(declared, due, failures))
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where stages run: here, or, those of a pool that this machine does not serve, on a worker of it."""
+
+    project: Path
+    declared: Graph
+    environment: Mapping[str, str]
+    data: Data
+    processes: Processes
+
+    def is_here(self, stage: str) -> bool:
+        """Say whether this machine serves the pool of a stage."""
+        return is_served(self.declared.pool[stage])
+
+    def run(self, stage: str, tell: Callable[[str], None], force: bool) -> None:
+        """Run a stage where it belongs; errors as of `run_stage` and `run_elsewhere`."""
+        pool = self.declared.pool[stage]
+        if pool is None or self.is_here(stage):
+            run_stage(self.project, stage, self.environment, tell, self.processes, force=force)
+            return
+        from flows.remote import run_elsewhere
+
+        if self.data == "remote":
+            sharing.check_remote(self.project)
+            sharing.push(self.project, self.declared.upstream[stage], run_cache=False)
+        run_elsewhere(
+            pool, request(self.project, stage, self.environment, force=force, data=self.data), tell, self.processes
+        )
+        if self.data == "remote":
+            sharing.bring_home(self.project, stage, self.environment, tell, self.processes)
 
 
 def room(threads: int) -> int:
@@ -98,11 +136,20 @@ def _wanted(declared: Graph, stages: list[str] | None) -> set[str]:
 
 
 def run_ready(
-    declared: Graph, due: set[str], limit: int, submit: Submit, shown: display.Display
+    declared: Graph,
+    due: set[str],
+    limit: int,
+    submit: Submit,
+    shown: display.Display,
+    is_here: Callable[[str], bool] = lambda _: True,
 ) -> dict[str, BaseException]:
     """Run stages, each when those before it have ended well, and return those that failed with their errors.
 
     What most others wait for goes first.
+
+    Args:
+        limit: of those that run here at once; of others there may be as many as are ready, since their pools have limits.
+        is_here: whether a stage runs on this machine.
     """
     sorter = TopologicalSorter({name: declared.upstream[name] & due for name in declared.stages if name in due})
     sorter.prepare()
@@ -113,7 +160,9 @@ def run_ready(
     ended: SimpleQueue[str] = SimpleQueue()
     while True:
         ready.update(sorter.get_ready())
-        for name in [name for name in order if name in ready][: limit - len(running)]:
+        for name in [name for name in order if name in ready]:
+            if is_here(name) and sum(map(is_here, running)) >= limit:
+                continue
             ready.remove(name)
             shown.started(name)
             running[name] = submit(name)

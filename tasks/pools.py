@@ -8,6 +8,7 @@ from kdmodels.errors import BadInputError
 from tasks.config import GRAPH_FILE, read_yaml
 
 SERVED = "DISTILINGUA_POOLS"  # names with commas between; unset: this machine serves every pool
+ROOT = "DISTILINGUA_ROOT"  # the project of a worker
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -51,3 +52,15 @@ def check(root: Path, stage: str) -> None:
             f"({SERVED}). A worker runs it: distilingua worker --pool {pool}, on a machine that has what it takes; or let "
             f"this machine serve every pool: unset {SERVED}"
         )
+
+
+def worker_root() -> Path:
+    """Return the project that the runs of a worker belong to.
+
+    Raises:
+        BadInputError: where the worker does not say.
+    """
+    given = os.environ.get(ROOT)
+    if not given:
+        raise BadInputError(f"{ROOT} is not set: start the worker with distilingua worker, in the project's folder")
+    return Path(given).absolute()

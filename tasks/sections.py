@@ -14,6 +14,7 @@ from tasks.learning_sections import Student as Student
 from tasks.learning_sections import Teacher as Teacher
 from tasks.learning_sections import Training as Training
 from tasks.section_types import (
+    Data,
     Language,
     Name,
     OptionalShare,
@@ -147,6 +148,8 @@ class Recording(Section):
 class Pipeline(Section):
     retries: Annotated[int, Field(ge=0)]
     retry_delay: Annotated[float, Field(ge=0)]
+    data: Data
+    pools: dict[Name, Annotated[Positive | None, Or]]
 
 
 class Params(Section):

@@ -34,6 +34,7 @@ _ADVICE = (  # of DVC, after each stage the same
 _EXITED = re.compile(r"exited with (-?\d+)$")
 
 Line = Callable[[str, str], None]
+Run = Callable[[str, Callable[[str], None], bool], None]
 
 
 class StageFailedError(RuntimeError):
@@ -125,6 +126,7 @@ def run_stage(
     processes: Processes,
     *,
     force: bool,
+    pull: bool = False,
 ) -> None:
     """Have DVC run one stage, or restore what it made before from the run cache.
 
@@ -137,12 +139,13 @@ def run_stage(
         line: called with each line of its output.
         processes: where it runs; closing them ends it.
         force: run it though nothing has changed.
+        pull: look in the remote too for what it made before.
 
     Raises:
         StageFailedError: with the stage's own message.
         Closed: where `processes` were closed.
     """
-    words = ["repro", "--single-item", *(["--force"] if force else []), stage]
+    words = ["repro", "--single-item", *(["--force"] if force else []), *(["--pull"] if pull else []), stage]
     variables = {**stage_environment(environment), "PYTHONUNBUFFERED": "1"}
     process = processes.start(command(root, *words), root, variables)
     last: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -173,16 +176,13 @@ def restore(root: Path, stage: str) -> None:
         )
 
 
-def stage_task(
-    root: Path, environment: Mapping[str, str], line: Line, processes: Processes, params: Pipeline
-) -> "Task[..., None]":
+def stage_task(line: Line, run: Run, processes: Processes, params: Pipeline) -> "Task[..., None]":
     """Return the Prefect task that runs a stage, given its name.
 
     Args:
-        root: the project.
-        environment: variables for the stages' processes.
         line: called with a stage's name and each line of its output, which stands in the task run's log too.
-        processes: where the stages run.
+        run: runs a stage, here or on another machine: its name, what is told of it, and whether to force it.
+        processes: where the stages run; once they are closed nothing is tried again.
         params: how often and after how long a stage is tried again; never after bad input.
     """
     from prefect import get_run_logger, task
@@ -208,7 +208,7 @@ def stage_task(
             log.info("%s", text)
             line(stage, text)
 
-        run_stage(root, stage, environment, tell, processes, force=force)
+        run(stage, tell, force)
 
     return stage_run
 

@@ -43,6 +43,8 @@ import json, os, signal, subprocess, sys, time
 from pathlib import Path
 
 name, out, *inputs = sys.argv[1:]
+if os.environ.get("DISTILINGUA_POOLS") == "none":
+    sys.exit("error: this machine serves no pool")
 rule = json.loads(Path("rules.json").read_text()).get(name, "")
 seen = Path("events.txt").read_text().split("\\n") if Path("events.txt").exists() else []
 
