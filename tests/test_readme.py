@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,10 @@ def test_a_command_is_understood_by_its_program(command: str) -> None:
         group = typer.main.get_command(app)
         name, *rest = words
         group.commands[name].make_context(name, rest)  # type: ignore[attr-defined]
+    elif program == "prefect":
+        subprocess.run([sys.executable, "-m", "prefect", *words, "--help"], check=True, capture_output=True)
+    elif program == "export":
+        assert re.fullmatch(r"PREFECT_API_URL=http://127\.0\.0\.1:\d+/api", words[0])
     else:
         from dvc.cli import parse_args
 
