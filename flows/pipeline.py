@@ -1,8 +1,11 @@
 """The pipeline flow: runs the stages of dvc.yaml that may be stale, each when those before it are done."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -59,7 +62,8 @@ def pipeline(root: str | None = None, stages: list[str] | None = None, parent: s
         parent: the recorded run that this is a part of; none: it stands alone.
 
     Raises:
-        BadInputError: where params.yaml or dvc.yaml is wrong, or there is no such stage; nothing has run then.
+        BadInputError: where params.yaml or dvc.yaml is wrong, there is no such stage, or another flow runs in the same
+            folder; nothing has run then.
         PipelineFailedError: where a stage failed; those that do not need it have run.
     """
     project = worker_root() if root is None else Path(root).absolute()
@@ -68,7 +72,7 @@ def pipeline(root: str | None = None, stages: list[str] | None = None, parent: s
     wanted = _wanted(declared, stages)
     shown = display.current()
     processes = Processes()
-    with recorded_flow(project, params, NAME, parent) as record:
+    with alone(project), recorded_flow(project, params, NAME, parent) as record:
         places = _Places(project, declared, record.environment, params.pipeline.data, processes)
         run = stage_task(shown.line, places.run, processes, params.pipeline)
         due: set[str] = set()
@@ -88,6 +92,35 @@ def pipeline(root: str | None = None, stages: list[str] | None = None, parent: s
         _show(record, project, params.targets)
         if failures:
             raise PipelineFailedError(failures, _not_started(declared, due, failures))
+
+
+@contextmanager
+def alone(project: Path) -> Iterator[None]:
+    """Keep other flows out of a project's folder for the block; the lock ends with the process, however that ends.
+
+    Raises:
+        BadInputError: where another is in it.
+    """
+    from filelock import FileLock, Timeout
+
+    path = project / ".dvc/tmp/pipeline.lock"
+    holder = path.with_suffix(".txt")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = holder.read_text(encoding="utf-8") if holder.is_file() else "not known which"
+        raise BadInputError(
+            f"{project}: another flow runs in this folder ({who}). Wait until it has ended, or end it; a second one would "
+            "overwrite its results. A clone of the project can run beside it"
+        ) from None
+    try:
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {now}", encoding="utf-8")
+        yield
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True)

@@ -286,3 +286,23 @@ def test_the_flow_leaves_no_server_of_its_own_when_it_is_killed(project: Scratch
         program.wait()
     assert until(lambda: not living(project)), living(project)
     assert until(lambda: not any(server.is_running() and server.status() != psutil.STATUS_ZOMBIE for server in servers))
+
+
+def test_a_second_flow_in_the_same_folder_is_refused_with_who_runs_there(project: Scratch) -> None:
+    project.rules(lone="meet over")
+    with project.flow() as first:
+        assert until(
+            lambda: (
+                "start lone" in (project.root / "events.txt").read_text()
+                if (project.root / "events.txt").exists()
+                else False
+            )
+        )
+        with pytest.raises(
+            BadInputError, match=rf"another flow runs in this folder \(process {first.pid} on .*, since 20"
+        ):
+            run(project)
+        with (project.root / "events.txt").open("a") as events:
+            events.write("start over\n")
+        assert first.wait(120) == 0
+    run(project)
