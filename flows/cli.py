@@ -15,6 +15,7 @@ from flows.command_line import Debug, Root, plain_errors
 from flows.deploying import deploy
 from flows.feeding_back import feedback
 from flows.sweeping import sweep
+from flows.tracing import lineage
 from flows.working import worker
 from kdmodels.errors import BadInputError
 
@@ -42,6 +43,7 @@ sweep_command = app.command()(sweep)
 feedback_command = app.command()(feedback)
 deploy_command = app.command()(deploy)
 worker_command = app.command()(worker)
+lineage_command = app.command()(lineage)
 
 
 def main() -> None:

@@ -126,5 +126,7 @@ def output_tag(path: str) -> str:
 
 
 def output_tags(out: Path) -> dict[str, str]:
-    """Return the tags of an output: its hash and those of its pieces; dvc.yaml may declare either."""
-    return {output_tag(path.as_posix()): dvc_md5(path) for path in [out, *sorted(out.iterdir())]}
+    """Return the tags of an output: its hash, those of its pieces, and of theirs; dvc.yaml may declare each."""
+    pieces = sorted(out.iterdir())
+    inside = [path for piece in pieces if piece.is_dir() for path in sorted(piece.iterdir())]
+    return {output_tag(path.as_posix()): dvc_md5(path) for path in [out, *pieces, *inside]}

@@ -183,6 +183,20 @@ def recorded_flow(root: Path, params: Params, name: str, parent: str | None = No
             record.finish()
 
 
+def run_that_made(root: Path, stage: str, outputs: dict[str, str]) -> str:
+    """Return the id of the run that made a stage's outputs (path -> md5).
+
+    Raises:
+        BadInputError: where none is recorded.
+    """
+    found = tracking.makers(tracking.reader(root), outputs)
+    if not found:
+        raise BadInputError(
+            f"{stage}: no run is recorded that made its present outputs; they were made with recording off, or elsewhere"
+        )
+    return found[0]
+
+
 @contextmanager
 def _closing(run: tracking.Run) -> Iterator[None]:
     try:

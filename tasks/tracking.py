@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from kdmodels.errors import BadInputError
 from kdmodels.provenance import Found
 from kdmodels.redaction import redacted
 from tasks import lineage, places
@@ -214,6 +215,28 @@ def create_store(root: Path) -> None:
     database = database_file(root)
     if database is not None:
         create_once(database, create)
+
+
+def reader(root: Path) -> Any:
+    """Return a client of the recorded runs, for reading.
+
+    Raises:
+        BadInputError: where there are none, or their server does not answer.
+    """
+    store = database_file(root)
+    if store is not None and not store.is_file():
+        raise BadInputError(f"{store}: nothing is recorded yet. To bring the project up to date: distilingua run")
+    try:
+        return _connect(root)
+    except Exception as error:
+        raise BadInputError(f"the recorded runs cannot be read: {error}") from None
+
+
+def makers(client: Any, outputs: dict[str, str]) -> list[str]:
+    """Return the ids of the runs that made exactly these outputs (path -> md5), the newest first."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(experiments, lineage.made(outputs), order_by=["start_time DESC"])
+    return [str(one.info.run_id) for one in found]
 
 
 def _connect(root: Path) -> Any:
