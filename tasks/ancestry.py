@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -183,21 +183,3 @@ def _draw(one: Ancestor, nodes: dict[str, str], edges: dict[str, None], numbers:
 
 def _quoted(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def as_numbers(top: Ancestor) -> Mapping[str, int]:
-    """Return how many runs, files from outside and unknown inputs a walk has."""
-    runs: dict[str, Ancestor] = {}
-
-    def gather(one: Ancestor) -> None:
-        if one.run not in runs:
-            runs[one.run] = one
-            for parent in one.parents:
-                gather(parent)
-
-    gather(top)
-    return {
-        "runs": len(runs),
-        "outside": len({(file.where, file.sha256) for one in runs.values() for file in one.outside}),
-        "unknown": sum(len(one.unknown) for one in runs.values()),
-    }
