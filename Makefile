@@ -27,7 +27,7 @@ test: $(VENV)/.test ## the tests; minutes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/.test ## the tests that take long, and no others
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m slow --timeout 3600
 
 check: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/ruff check .

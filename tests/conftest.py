@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Set the environment before anything that reads it is imported."""
     hypothesis.settings.register_profile("ours", deadline=None, database=None)  # nothing is timed inside a test
     hypothesis.settings.load_profile("ours")
+    # where the tests run in the background it is ignored, which every process that they start would inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix="distilingua-tests-"))
     config.stash[_HOME] = home
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:

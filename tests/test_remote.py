@@ -78,6 +78,10 @@ def worker(root: Path, address: str, log: Path) -> Iterator[subprocess.Popen[str
     finally:
         process.terminate()
         process.wait(60)
+        with connected() as client:  # the tests' server has no service that finds out who is gone
+            for one in client.read_workers_for_work_pool("gpu"):
+                route = "/work_pools/{work_pool_name}/workers/{name}"
+                client.request("DELETE", route, path_params={"work_pool_name": "gpu", "name": one.name})
 
 
 def with_remote(home: Scratch, folder: Path) -> Path:
