@@ -85,7 +85,7 @@ def feedback(root: str) -> list[Round]:
             _run(project, params, record, rounds)
         finally:  # also where a round failed: what was not accepted does not stay
             write_feedback(project / FILE, best(rounds).feedback if rounds else earlier)
-        pipeline(root, None, record.id)
+        pipeline(root, parent=record.id)
         write_report(project / FOLDER, rounds, rounds.index(best(rounds)), params.feedback.margin)
         record.artifact(project / FOLDER)
         record.metrics({"accepted_rounds": float(sum(one.accepted for one in rounds[1:]))})
@@ -107,7 +107,7 @@ def _run(project: Path, params: Params, record: FlowRecorder, rounds: list[Round
     for number in range(numbers.rounds + 1):
         write_feedback(project / FILE, told)
         with recorded_flow(project, params, f"round {number}", record.id) as own:
-            pipeline(str(project), [f"student@{target}" for target in params.targets], own.id)
+            pipeline(str(project), [f"student@{target}" for target in params.targets], parent=own.id)
             held = _held_out(project, params.targets)
             first_teacher = first_teacher or dict(zip(held.hashes, held.teacher, strict=True))
             found = _judged(project, held, first_teacher, told, rounds, params)

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,21 +13,22 @@ from queue import SimpleQueue
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture
 
 from flows import display
-from flows.results import HEADINGS, cells, numbers, results
+from flows.outcome import link, promote, show
+from flows.results import results
 from kdmodels.errors import BadInputError
-from tasks import sharing
-from tasks.config import load_params
+from tasks import presets, sharing
+from tasks.config import PARAMS_FILE, load_params
 from tasks.graph import Graph
 from tasks.guard import Processes
 from tasks.pools import is_served, worker_root
-from tasks.recording import FlowRecorder, recorded_flow
+from tasks.recording import recorded_flow
 from tasks.request import request
 from tasks.section_types import Data
-from tasks.stage import StageFailedError, graph, locked_outputs, run_stage, stage_task, stale
+from tasks.sections import Params
+from tasks.stage import StageFailedError, graph, run_stage, stage_task, stale
 
 NAME = "pipeline"
 ASKING = "sources"  # the stage that asks outside what there is
@@ -53,26 +54,33 @@ class PipelineFailedError(RuntimeError):
     description="Runs the stages of dvc.yaml that may be stale, through DVC, and shows the students' results.",
     persist_result=False,
 )
-def pipeline(root: str | None = None, stages: list[str] | None = None, parent: str | None = None) -> None:
+def pipeline(
+    root: str | None = None,
+    stages: list[str] | None = None,
+    change: dict[str, Any] | None = None,
+    parent: str | None = None,
+) -> None:
     """Bring a project up to date.
 
     Args:
         root: the project's folder; none: that of the worker.
         stages: what to bring up to date, with all before it; none: everything.
+        change: what to write into params.yaml first, such as {"student.temperature": 3}; it stays there, as after
+            `dvc exp run --set-param`.
         parent: the recorded run that this is a part of; none: it stands alone.
 
     Raises:
-        BadInputError: where params.yaml or dvc.yaml is wrong, there is no such stage, or another flow runs in the same
-            folder; nothing has run then.
+        BadInputError: where params.yaml, a change of it or dvc.yaml is wrong, there is no such stage, or another flow
+            runs in the same folder; nothing has run then.
         PipelineFailedError: where a stage failed; those that do not need it have run.
     """
     project = worker_root() if root is None else Path(root).absolute()
-    params = load_params(project)
-    declared = graph(project)
-    wanted = _wanted(declared, stages)
     shown = display.current()
     processes = Processes()
-    with alone(project), recorded_flow(project, params, NAME, parent) as record:
+    with ExitStack() as inside:
+        inside.enter_context(alone(project))
+        params, declared, wanted = _planned(project, stages, change)
+        record = inside.enter_context(recorded_flow(project, params, NAME, parent))
         places = _Places(project, declared, record.environment, params.pipeline.data, processes)
         run = stage_task(shown.line, places.run, processes, params.pipeline)
         due: set[str] = set()
@@ -88,8 +96,11 @@ def pipeline(root: str | None = None, stages: list[str] | None = None, parent: s
         except BaseException:
             processes.close()
             raise
-        _link(record, project, wanted)
-        _show(record, project, params.targets)
+        runs = link(record, project, wanted)
+        rows = results(project, params.targets)
+        show(record, rows)
+        ended = wanted - _unfinished(declared, due, failures)
+        promote(record, project, params, {name: run for name, run in runs.items() if name in ended}, rows, shown)
         if failures:
             raise PipelineFailedError(failures, _not_started(declared, due, failures))
 
@@ -161,6 +172,21 @@ def room(threads: int) -> int:
     return max(1, cores // threads)
 
 
+def _planned(project: Path, stages: list[str] | None, change: dict[str, Any] | None) -> tuple[Params, Graph, set[str]]:
+    """Return the params, with what is to be changed in them, the graph and the stages wanted; a wrong word changes nothing."""
+    path = project / PARAMS_FILE
+    before = path.read_text(encoding="utf-8") if change else ""
+    if change:
+        presets.change(project, change)
+    try:
+        params, declared = load_params(project), graph(project)
+        return params, declared, _wanted(declared, stages)
+    except BadInputError:
+        if change:
+            path.write_text(before, encoding="utf-8")
+        raise
+
+
 def _wanted(declared: Graph, stages: list[str] | None) -> set[str]:
     unknown = sorted(set(stages or ()) - set(declared.stages))
     if unknown:
@@ -220,16 +246,5 @@ def _not_started(declared: Graph, due: set[str], failures: Iterable[str]) -> lis
     return [name for name in declared.stages if name in (declared.behind(failed) & due) - failed]
 
 
-def _link(record: FlowRecorder, project: Path, wanted: set[str]) -> None:
-    for stage, outputs in locked_outputs(project).items():
-        if stage in wanted:
-            record.link(stage, outputs)
-
-
-def _show(record: FlowRecorder, project: Path, targets: list[str]) -> None:
-    rows = results(project, targets)
-    if rows:
-        record.table("results.json", rows)
-        record.metrics(numbers(rows))
-        table = [dict(zip(HEADINGS, cells(row), strict=True)) for row in rows]
-        create_table_artifact(key="results", table=table, description="Students beside their teacher")
+def _unfinished(declared: Graph, due: set[str], failures: Iterable[str]) -> set[str]:
+    return {*failures, *_not_started(declared, due, failures)}

@@ -5,7 +5,7 @@ import builtins
 import inspect
 import io
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -132,8 +132,8 @@ def _checked(path: Path, section: str, owner: str, fields: dict[str, Any], given
         raise BadInputError("\n".join(line + hint for line in lines)) from None
 
 
-def overlaid(text: str, overlays: Sequence[Path]) -> str:
-    """Return the text of params.yaml with the values of overlays in it, in their order; its comments stay.
+def overlaid(text: str, overlays: Mapping[str, dict[str, Any]]) -> str:
+    """Return the text of params.yaml with the values of overlays (by their names) in it, in their order; its comments stay.
 
     Raises:
         BadInputError: where an overlay has a key that is none of params.yaml, or the text is no YAML.
@@ -145,14 +145,14 @@ def overlaid(text: str, overlays: Sequence[Path]) -> str:
         values = yaml.load(text)
     except YAMLError as error:
         raise BadInputError(f"{PARAMS_FILE}: not readable as YAML: {error}") from None
-    for overlay in overlays:
-        _lay_over(values, read_yaml(overlay), overlay, ())
+    for name, changes in overlays.items():
+        _lay_over(values, changes, name, ())
     written = io.StringIO()
     yaml.dump(values, written)
     return written.getvalue()
 
 
-def _lay_over(values: Any, changes: dict[str, Any], overlay: Path, above: tuple[str, ...]) -> None:
+def _lay_over(values: Any, changes: dict[str, Any], overlay: str, above: tuple[str, ...]) -> None:
     for key, change in changes.items():
         place = (*above, key)
         if not isinstance(values, dict) or key not in values:

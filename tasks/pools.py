@@ -34,6 +34,17 @@ def is_served(pool: str | None) -> bool:
     return pool is None or here is None or pool in here
 
 
+def pool_of(root: Path, stage: str) -> str | None:
+    """Return the pool that dvc.yaml names for a stage, given without its language; none: it may run anywhere.
+
+    Raises:
+        BadInputError: where dvc.yaml is missing or no YAML.
+    """
+    declared = (read_yaml(root / GRAPH_FILE).get("stages") or {}).get(stage) or {}
+    pool: str | None = (declared.get("meta") or {}).get("pool")
+    return pool
+
+
 def check(root: Path, stage: str) -> None:
     """Refuse a stage that wants another machine.
 
@@ -44,8 +55,7 @@ def check(root: Path, stage: str) -> None:
     Raises:
         BadInputError: with the pool it wants, and what would run it.
     """
-    declared = (read_yaml(root / GRAPH_FILE).get("stages") or {}).get(stage) or {}
-    pool = (declared.get("meta") or {}).get("pool")
+    pool = pool_of(root, stage)
     if not is_served(pool):
         raise BadInputError(
             f"{stage} wants a machine of the pool {pool!r}, and this one serves {', '.join(sorted(served() or ()))} "

@@ -3,10 +3,11 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from kdmodels.errors import BadInputError
 from kdmodels.files import whole
-from tasks.config import PARAMS_FILE, load_params, overlaid
+from tasks.config import PARAMS_FILE, load_params, overlaid, read_yaml
 
 FOLDER = "presets"
 BASE = "sample"  # every preset is laid over it, so that nothing of an earlier one stays
@@ -45,20 +46,46 @@ def use(root: Path, name: str, *, data: Path | None, force: bool) -> None:
     text = overlaid(present, _overlays(root, name))
     if f"folder: {LINK}" in text and data is None and not (root / LINK).exists():
         raise BadInputError(f"the preset {name!r} reads {LINK}, which is not there: give its data's folder with --data")
+    _write(root, text, present)
+    if data is not None:
+        _link(root, data)
+
+
+def change(root: Path, changes: dict[str, Any]) -> None:
+    """Write values into params.yaml, as `dvc exp run --set-param` does.
+
+    Args:
+        root: the project.
+        changes: values by their keys: `{"student.temperature": 3}` or `{"student": {"temperature": 3}}`.
+
+    Raises:
+        BadInputError: where a key or value is wrong. Nothing is changed then.
+    """
+    present = (root / PARAMS_FILE).read_text(encoding="utf-8")
+    overlays = {f"change {number}": _nested(key, value) for number, (key, value) in enumerate(changes.items(), 1)}
+    _write(root, overlaid(present, overlays), present)
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    first, dot, rest = key.partition(".")
+    return {first: _nested(rest, value) if dot else value}
+
+
+def _write(root: Path, text: str, before: str) -> None:
+    """Write params.yaml, or leave it as it was where its values are wrong."""
+    path = root / PARAMS_FILE
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     try:
         load_params(root)
     except BadInputError:
-        path.write_text(present, encoding="utf-8")
+        path.write_text(before, encoding="utf-8")
         raise
-    if data is not None:
-        _link(root, data)
 
 
-def _overlays(root: Path, name: str) -> list[Path]:
-    names = [BASE] if name == BASE else [BASE, name]
-    return [root / FOLDER / f"{one}.yaml" for one in names]
+def _overlays(root: Path, name: str) -> dict[str, dict[str, Any]]:
+    paths = [root / FOLDER / f"{one}.yaml" for one in ([BASE] if name == BASE else [BASE, name])]
+    return {str(path): read_yaml(path) for path in paths}
 
 
 def _saved(root: Path, present: str) -> bool:

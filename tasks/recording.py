@@ -5,15 +5,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdmodels.errors import BadInputError
 from kdmodels.files import sha256
 from kdmodels.provenance import Found
 from kdmodels.redaction import redacted
-from tasks import lineage, places, tracking, tracking_settings
+from tasks import lineage, places, pools, tracking, tracking_settings, usage
+from tasks.config import GRAPH_FILE
 from tasks.hashes import dvc_md5
 from tasks.sections import Params
+
+if TYPE_CHECKING:
+    from tasks.promotion import Trained
 
 _WEIGHTS = "model.safetensors"
 
@@ -120,6 +124,16 @@ class FlowRecorder:
         self._run.tags({f"result.{stage}": found.id})
         return found.id
 
+    def promote(self, root: Path, trained: "Trained", params: Params) -> str | None:
+        """Decide whether a registered student becomes the champion of its language.
+
+        Returns:
+            What was decided; None where nothing was to be, or nothing is recorded.
+        """
+        from tasks.promotion import promote
+
+        return self._run.attempt(lambda: promote(tracking.reader(root), root, trained, params))
+
     def metrics(self, values: dict[str, float], step: int | None = None) -> None:
         """Record numbers of the whole flow."""
         self._run.metrics(values, step)
@@ -162,7 +176,19 @@ def recorded(name: str, inputs: dict[str, Path], out: Path, params: Params) -> I
 
     with _closing(run):
         run.attempt(start)
-        yield record
+        used = usage.Usage(run.metrics, _price(root, name, params))
+        run.attempt(used.start)
+        try:
+            yield record
+        finally:
+            used.stop()
+            run.attempt(used.finish)
+
+
+def _price(root: Path, stage: str, params: Params) -> float | None:
+    if not (root / GRAPH_FILE).is_file():
+        return None
+    return params.recording.price_per_hour.get(pools.pool_of(root, stage) or "")
 
 
 @contextmanager

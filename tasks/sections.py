@@ -143,6 +143,13 @@ class Sweep(Section):
 class Recording(Section):
     experiment: Annotated[str, Field(min_length=1)]
     register_students: Annotated[bool, Field(alias="register")]
+    price_per_hour: dict[Name, Annotated[Annotated[float, Field(ge=0)] | None, Or]]
+
+
+class Promotion(Section):
+    margin: Annotated[float, Field(ge=0, le=1)]
+    risk: Annotated[float, Field(gt=0, lt=1)]
+    least_pairs: Positive
 
 
 class Pipeline(Section):
@@ -172,6 +179,7 @@ class Params(Section):
     sweep: Sweep
     feedback: Feedback
     recording: Recording
+    promotion: Promotion
     pipeline: Pipeline
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from tasks.tracking_settings import PARENT, SWITCH, artifact_location, create_on
 
 _FLUSH_ROWS, _FLUSH_SECONDS = 500, 5.0  # metrics that wait together; a call costs SQLite some 45 ms
 _MODEL_TAG = "logged_model"
+CANDIDATE = "candidate"  # alias of the student that was trained last
 _DIGEST = 32  # characters of a hash; MLflow keeps 36
 
 
@@ -265,4 +266,5 @@ def _experiment(client: Any, name: str, root: Path) -> str:
 def _register(client: Any, name: str, model: Any, run: str) -> None:
     """Make a model the newest of its name: MLflow itself answers to the alias `latest`, and refuses to have it set."""
     unless_there(lambda: client.create_registered_model(name))
-    client.create_model_version(name, model.artifact_location, run, model_id=model.model_id)
+    made = client.create_model_version(name, model.artifact_location, run, model_id=model.model_id)
+    client.set_registered_model_alias(name, CANDIDATE, made.version)

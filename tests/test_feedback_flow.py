@@ -33,7 +33,7 @@ class Project:
         (root / "data/labelled/labels.json").write_text(json.dumps(LABELS))
         write_feedback(root / flow.FILE, NEUTRAL)
 
-    def pipeline(self, root: str, stages: list[str] | None, parent: str | None) -> None:
+    def pipeline(self, root: str, stages: list[str] | None = None, parent: str | None = None) -> None:
         if stages is None:
             return
         told = read_feedback(self.root / flow.FILE, LABELS)

@@ -223,6 +223,18 @@ def test_output_stands_in_the_log_line_by_line(project: Scratch) -> None:
 def test_wrong_names_and_numbers_are_refused_before_anything_runs(project: Scratch) -> None:
     with pytest.raises(BadInputError, match=r"no stage student@xx in dvc\.yaml; there are: first, middle@de"):
         pipeline(str(project.root), ["student@xx"])
+    before = project.read("params.yaml")
+    for change, message in (
+        ({"student.temprature": 3}, r"student\.temprature: no such key in params\.yaml"),
+        ({"student": {"temperature": "; touch x"}}, r"params\.yaml: student\.temperature: .*given '; touch x'"),
+        ({"targets": ["$(touch x)"]}, r"targets\.0: a language code such as de"),
+    ):
+        with pytest.raises(BadInputError, match=message):
+            pipeline(str(project.root), change=change)
+        assert project.read("params.yaml") == before
+    with pytest.raises(BadInputError, match="no stage student@xx"):
+        pipeline(str(project.root), ["student@xx"], {"student.temperature": 3.0})
+    assert project.read("params.yaml") == before
     project.change("dvc.yaml", project.read("dvc.yaml").replace("deps:", "dips:"))
     with pytest.raises(BadInputError, match="dips"):
         run(project)
@@ -230,6 +242,17 @@ def test_wrong_names_and_numbers_are_refused_before_anything_runs(project: Scrat
     with pytest.raises(BadInputError, match="seed"):
         run(project)
     assert project.events() == []
+
+
+def test_what_a_run_changes_in_params_stays_there_and_reruns_what_depends_on_it(project: Scratch) -> None:
+    run(project)
+    (project.root / "events.txt").unlink()
+    before = project.read("params.yaml")
+    pipeline(str(project.root), change={"student.temperature": 3.0})
+    assert project.read("params.yaml") == before.replace("temperature: 2.0 ", "temperature: 3.0 ", 1) != before
+    assert {line for line in project.events() if line.startswith("start")} == {
+        "start middle@de", "start middle@es",
+    }  # fmt: skip
 
 
 def living(project: Scratch) -> list[str]:

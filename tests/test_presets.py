@@ -75,7 +75,7 @@ def test_one_after_another_and_back_gives_the_first_bytes(project: Path) -> None
 
 def test_nothing_of_an_earlier_preset_stays() -> None:
     def over(present: str, chosen: str) -> str:
-        return overlaid(present, [ROOT / "presets/sample.yaml", ROOT / f"presets/{chosen}.yaml"])
+        return overlaid(present, {name: read_yaml(ROOT / f"presets/{name}.yaml") for name in ("sample", chosen)})
 
     alone = {name: over(text(ROOT), name) for name in NAMES}
     for earlier, name in pairwise([*NAMES, NAMES[0]]):
