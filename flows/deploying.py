@@ -131,6 +131,7 @@ def _told(automation: Any) -> Any:
 
 def _schedule(one: Any) -> str:
     schedule = one.schedule
-    when = getattr(schedule, "cron", None) or getattr(schedule, "interval", None) or getattr(schedule, "rrule", None)
+    interval = getattr(schedule, "interval", None)
+    when = getattr(schedule, "cron", None) or getattr(schedule, "rrule", None) or f"every {interval}"
     zone = f" {schedule.timezone}" if getattr(schedule, "timezone", None) else ""
     return f"{when}{zone} ({'active' if one.active else 'paused'})"

@@ -14,6 +14,7 @@ from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
 
 from flows import display
 from flows.outcome import link, promote, show
@@ -49,8 +50,15 @@ class PipelineFailedError(RuntimeError):
         self.bad_input = all(isinstance(error, StageFailedError) and error.bad_input for error in failures.values())
 
 
+def _title() -> str:
+    """Return what a run is called on the pages: what it brings up to date, and when it began."""
+    stages = flow_run.parameters.get("stages")
+    return f"{', '.join(stages) if stages else 'everything'}, {datetime.now().astimezone():%Y-%m-%d %H:%M}"
+
+
 @flow(
     name=NAME,
+    flow_run_name=_title,
     description="Runs the stages of dvc.yaml that may be stale, through DVC, and shows the students' results.",
     persist_result=False,
 )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -25,7 +26,7 @@ BAD_INPUT = "BadInput"  # the state of a run that need not be tried again
 _POLL = 1.0  # seconds
 _PATIENCE = 20.0  # seconds without a worker after which it is said, and between two times
 _PAGE = 200  # log lines asked for at once
-_LOGGER = "prefect.flow_runs"
+_LOGGER = "prefect.flow_runs.stage"  # what a stage says, apart from what Prefect says of its run
 
 Tell = Callable[[str], None]
 
@@ -43,7 +44,8 @@ def stage(stage: str, request: Request) -> State[Any]:
         stage: its name in dvc.yaml, such as `student@de`.
         request: the same, with the state of the project that asks.
     """
-    log = get_run_logger()
+    logger: Any = get_run_logger()
+    log = logger.getChild("stage")
     processes = Processes()
 
     def tell(text: str) -> None:
@@ -110,10 +112,11 @@ def run_elsewhere(pool: str, request: Request, tell: Tell, processes: Processes)
 
 
 def _wait(client: SyncPrefectClient, made: FlowRun, pool: str, tell: Tell, processes: Processes) -> FlowRun:
-    seen, quiet_since = 0, time.monotonic()
+    seen: set[UUID] = set()
+    quiet_since = time.monotonic()
     while True:
         run = client.read_flow_run(made.id)
-        seen = _tell_log(client, run, seen, tell)
+        _tell_log(client, run, seen, tell)
         if run.state is not None and run.state.is_final():
             _tell_log(client, run, seen, tell)
             return run
@@ -128,18 +131,21 @@ def _wait(client: SyncPrefectClient, made: FlowRun, pool: str, tell: Tell, proce
         time.sleep(_POLL)
 
 
-def _tell_log(client: SyncPrefectClient, run: FlowRun, seen: int, tell: Tell) -> int:
+def _tell_log(client: SyncPrefectClient, run: FlowRun, seen: set[UUID], tell: Tell) -> None:
+    """Tell the lines that are new. They come in batches, and not always in their order: the last page is read again."""
+    place = max(0, len(seen) - _PAGE)
     while True:
         lines = client.read_logs(
             log_filter=LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id])),
-            limit=_PAGE, offset=seen, sort=LogSort.TIMESTAMP_ASC,
+            limit=_PAGE, offset=place, sort=LogSort.TIMESTAMP_ASC,
         )  # fmt: skip
         for line in lines:
-            if line.name == _LOGGER:
+            if line.name == _LOGGER and line.id not in seen:
                 tell(line.message)
-        seen += len(lines)
+        seen |= {line.id for line in lines if line.id is not None}
         if len(lines) < _PAGE:
-            return seen
+            return
+        place += len(lines)
 
 
 def _tell_of_workers(client: SyncPrefectClient, pool: str, tell: Tell) -> None:
