@@ -14,6 +14,7 @@ from flows.annotating import annotate
 from flows.command_line import Debug, Root, plain_errors
 from flows.deploying import deploy
 from flows.feeding_back import feedback
+from flows.reproducing import reproduce
 from flows.sweeping import sweep
 from flows.tracing import lineage
 from flows.working import worker
@@ -44,6 +45,7 @@ feedback_command = app.command()(feedback)
 deploy_command = app.command()(deploy)
 worker_command = app.command()(worker)
 lineage_command = app.command()(lineage)
+reproduce_command = app.command()(reproduce)
 
 
 def main() -> None:

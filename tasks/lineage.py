@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kdmodels.redaction import redacted
-from tasks.config import GRAPH_FILE
+from tasks.config import GRAPH_FILE, PARAMS_FILE
 from tasks.hashes import dvc_md5
 from tasks.sections import Params
 
 LOCK_FILE = "dvc.lock"
+STATE = "state"  # artifact of a stage's run: the small files it started from
+STATE_FILES = (PARAMS_FILE, LOCK_FILE, "feedback.json", "corpora.lock")
 _CODE = ("kdmodels", "tasks", "flows", GRAPH_FILE)
 _LIMIT = 5000  # characters of a value
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]")

@@ -173,6 +173,9 @@ def recorded(name: str, inputs: dict[str, Path], out: Path, params: Params) -> I
         tags = {"stage": name, **({"language": language} if language else {}), **lineage.versions(root)}
         run.start(lineage.instance(name, out), tags, lineage.numbers(name, params))
         record.inputs(inputs)
+        for file in lineage.STATE_FILES:
+            if (root / file).is_file():
+                run.text(f"{lineage.STATE}/{file}", (root / file).read_text(encoding="utf-8"))
 
     with _closing(run):
         run.attempt(start)

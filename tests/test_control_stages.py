@@ -31,17 +31,12 @@ def test_each_control_is_a_stage_and_stands_in_the_report(copy: TinyProject) -> 
     assert set(metrics["controls"]) == {"hard_labels"}, "what an earlier choice left behind does not count"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "options"),
     [
-        pytest.param(
-            "bilstm",
-            {"init": "transtokenized", "embedding_width": 8, "hidden_width": 8, "depth": 1},
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            "cnn", {"init": "random", "embedding_width": 8, "filters": 4, "windows": [2, 3]}, marks=pytest.mark.slow
-        ),
+        ("bilstm", {"init": "transtokenized", "embedding_width": 8, "hidden_width": 8, "depth": 1}),
+        ("cnn", {"init": "random", "embedding_width": 8, "filters": 4, "windows": [2, 3]}),
         ("bag", {"embedding_width": 8, "buckets": 500, "characters": [2, 3]}),
     ],
 )

@@ -38,11 +38,11 @@ def test_joint_learning_is_a_stage_of_its_own_and_stands_in_the_report(copy: Tin
 def test_rounds_of_feedback_are_judged_kept_or_dropped_and_cost_nothing_again(copy: TinyProject) -> None:
     neutral = (copy.root / "feedback.json").read_text()
     teacher = (copy.root / "data/teacher/metrics.json").read_text()
-    copy.set(feedback={"rounds": 2, "margin": 0.0})
+    copy.set(feedback={"rounds": 1, "margin": 0.0})
     first = copy.run(*FEEDBACK)
     assert "Rounds of feedback" in first.stdout
     rounds = pd.read_csv(copy.root / "feedback/rounds.csv")
-    assert rounds["round"].tolist()[:2] == [0, 1], "so small a student has little to say: a third may not come"
+    assert rounds["round"].tolist() == [0, 1]
     start = rounds.iloc[0]
     good = (rounds["valid_accuracy"] >= start["valid_accuracy"]) & (rounds["agreement"] >= start["agreement"])
     assert rounds["accepted"].tolist() == good.tolist()

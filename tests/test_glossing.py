@@ -85,10 +85,8 @@ def test_glosses_are_framed_cut_and_numbered_and_the_same_for_the_same_seed(tmp_
 
 def test_a_student_learns_from_glosses_through_the_declared_stage(copy: TinyProject) -> None:
     project = copy
-    project.set(student={"epochs": 1, "glosses": {"loss": "cross_entropy", "copies": 2}})
-    assert project.repro("student@de") == ["student@de"]
     learned = (project.root / "data/student/de/model/model.safetensors").read_bytes()
-    project.set(student={"glosses": {"copies": 1}, "pairs": 10})
+    project.set(student={"pairs": 10, "epochs": 1, "glosses": {"loss": "cross_entropy", "copies": 1}})
     assert project.repro("student@de") == ["student@de"]
     assert (project.root / "data/student/de/model/model.safetensors").read_bytes() != learned
     card = (project.root / "data/student/de/model/README.md").read_text(encoding="utf-8")

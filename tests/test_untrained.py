@@ -77,6 +77,7 @@ def test_a_transformer_cannot_be_cut_from_it(tmp_path: Path) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_whole_pipeline_runs_under_it(copy: TinyProject) -> None:
     project = copy
     untrained = {"vocabulary_size": 200, "embedding_width": 8, "hidden_width": 6}

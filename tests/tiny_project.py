@@ -81,7 +81,9 @@ class TinyProject:
 
     @property
     def environment(self) -> dict[str, str]:
-        found = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        """Return the variables of its processes; nothing is recorded, which takes a third of a tiny stage's time."""
+        found = {"DISTILINGUA_RECORDING": "off", **os.environ}
+        found.pop("PYTHONPATH", None)
         return {**found, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
