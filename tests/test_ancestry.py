@@ -8,6 +8,7 @@ import pytest
 from kdmodels.errors import BadInputError
 from kdmodels.provenance import Found
 from tasks.ancestry import ancestry, as_mermaid, as_tree
+from tasks.descent import as_list, descent
 from tasks.hashes import dvc_md5
 from tasks.recording import recorded, run_that_made
 from tasks.sections import Params
@@ -72,3 +73,20 @@ def test_what_is_not_recorded_is_said(client: Any, project: Path, params: Params
     (project / ".distilingua/mlflow.db").unlink()
     with pytest.raises(BadInputError, match=r"mlflow\.db: nothing is recorded yet.*distilingua run"):
         ancestry(Path(), "x")
+
+
+def test_from_a_data_set_one_walks_forward_to_every_model_made_from_it(client: Any, params: Params) -> None:
+    made(params)
+    student = runs(client)["student@de"].info.run_id
+    client.create_registered_model("distilingua-de")
+    client.create_model_version("distilingua-de", "file:///x", student)
+    for what in ("a.gz", "ab" * 32, "abababab"):
+        lines = as_list(descent(Path(), what)).split("\n")
+        names = [line.split("  ")[0].strip() or line.strip().split("  ")[0] for line in lines]
+        assert names[0] == "labelled" and set(names) == {"labelled", "corpus@de", "teacher", "student@de"}
+        assert len(lines) == 5, "two teachers, and the student once"
+        assert sum(line.endswith("registered as distilingua-de version 1") for line in lines) == 1
+    (of_corpus,) = descent(Path(), runs(client)["corpus@de"].info.run_id)
+    assert [one.run for one in of_corpus.children] == [student]
+    with pytest.raises(BadInputError, match=r"'nothing': no recorded run read .*; data sets are: .*a\.gz"):
+        descent(Path(), "nothing")
