@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,18 +27,23 @@ MIDDLE = {"middle@de", "middle@es"}
 pytestmark = pytest.mark.slow
 
 
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
 class Server:
     """A Prefect server that can be killed and started again on the same database."""
 
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = str(free.getsockname()[1])
+    def __init__(self, folder: Path, database: str | None = None) -> None:
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}/api"
         self._log = folder / "server.log"
         self._variables = {
             **{name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
             "PREFECT_HOME": str(folder / "prefect"),
+            **({"PREFECT_API_DATABASE_CONNECTION_URL": database} if database else {}),
         }
         self.start()
 
@@ -261,3 +267,47 @@ def test_two_flows_at_once_take_turns(team: Team) -> None:
         times = sorted((one.start_time, one.end_time) for one in team.runs("pipeline") if one.id in both)
     assert times[0][1] <= times[1][0]
     assert team.home.events().count("start first") == 1
+
+
+@pytest.fixture
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run PostgreSQL, as Debian has it; yield the address that Prefect's setting takes."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("PostgreSQL is not installed: apt install postgresql")
+    # it refuses to run as root
+    other = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    folder = Path(tempfile.mkdtemp(prefix="distilingua-postgres-"))
+    if other:
+        shutil.chown(folder, "postgres", "postgres")
+    programs, port, data = found[-1].parent, free_port(), folder / "data"
+    quiet: Any = {"check": True, "capture_output": True, "cwd": folder}
+    subprocess.run([*other, str(programs / "initdb"), "-D", str(data), "-U", "prefect", "--auth=trust"], **quiet)
+    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder}"
+    control = [*other, str(programs / "pg_ctl"), "-D", str(data), "-w"]
+    subprocess.run([*control, "-l", str(folder / "log"), "-o", options, "start"], check=True, cwd=folder)
+    try:
+        yield f"postgresql+asyncpg://prefect@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
+        shutil.rmtree(folder)
+
+
+def test_several_workers_on_postgres_run_one_after_the_other_and_lose_nothing(postgres: str, tmp_path: Path) -> None:
+    server = Server(tmp_path, postgres)
+    try:
+        (tmp_path / "home").mkdir()
+        home = Scratch(tmp_path / "home")
+        shutil.copy(ROOT / "prefect.yaml", home.root / "prefect.yaml")
+        team = Team(home, server, tmp_path)
+        team.call("deploy")
+        with workers(team, "cpu", "cpu", "gpu", "gpu"):
+            several = [team.trigger() for _ in range(4)]
+            assert until(lambda: [team.state(run) for run in several] == ["Completed"] * 4, 240)
+        assert "locked" not in (tmp_path / "server.log").read_text()
+    finally:
+        server.kill()
+    events = home.events()
+    assert sorted(event for event in events if event.startswith("start")) == sorted(
+        f"start {name}" for name in ("first", "last", "lone", *MIDDLE)
+    )
