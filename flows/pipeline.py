@@ -88,7 +88,7 @@ def pipeline(
     with ExitStack() as inside:
         inside.enter_context(alone(project))
         params, declared, wanted = _planned(project, stages, change)
-        record = inside.enter_context(recorded_flow(project, params, NAME, parent))
+        record = inside.enter_context(recorded_flow(project, params, NAME, parent, _prefect_run()))
         places = _Places(project, declared, record.environment, params.pipeline.data, processes)
         run = stage_task(shown.line, places.run, processes, params.pipeline)
         due: set[str] = set()
@@ -178,6 +178,11 @@ def room(threads: int) -> int:
     """Return how many stages the machine has room for at once, each with a number of threads."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // threads)
+
+
+def _prefect_run() -> dict[str, str]:
+    """Return tags by which one finds the run on Prefect's pages from its record."""
+    return {"prefect_run": str(flow_run.id), "prefect_run_name": flow_run.name}
 
 
 def _planned(project: Path, stages: list[str] | None, change: dict[str, Any] | None) -> tuple[Params, Graph, set[str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kdmodels.redaction import redacted
-from tasks.config import GRAPH_FILE, PARAMS_FILE
+from tasks.config import GRAPH_FILE, PARAMS_FILE, read_yaml
 from tasks.hashes import dvc_md5
 from tasks.sections import Params
 
@@ -33,6 +33,14 @@ def instance(stage: str, out: Path) -> str:
     """Return a stage's name as DVC writes it: `student@de`, or `teacher` where it has no language."""
     language = language_of(stage, out)
     return os.environ.get("DVC_STAGE") or (f"{stage}@{language}" if language else stage)
+
+
+def description(root: Path, stage: str) -> str:
+    """Return what dvc.yaml says of a stage, given without its language; empty where it says nothing."""
+    if not (root / GRAPH_FILE).is_file():
+        return ""
+    declared = (read_yaml(root / GRAPH_FILE).get("stages") or {}).get(stage) or {}
+    return str(declared.get("desc") or "")
 
 
 def language_of(stage: str, out: Path) -> str | None:

@@ -126,6 +126,7 @@ def _describe(client: Any, root: Path, version: Any, trained: Trained) -> None:
         return
     tree = as_tree(top)
     client.update_model_version(version.name, version.version, f"```text\n{tree}\n```"[:_DESCRIPTION])
+    client.set_tag(trained.run, "mlflow.note.content", f"What it was made from:\n\n```text\n{tree}\n```"[:_DESCRIPTION])
     for name, value in trained.shown.items():
         client.set_model_version_tag(version.name, version.version, f"test.{name}", f"{value:.4f}")
     if trained.card.is_file():

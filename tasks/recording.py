@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,6 +171,7 @@ def recorded(name: str, inputs: dict[str, Path], out: Path, params: Params) -> I
     def start() -> None:
         language = lineage.language_of(name, out)
         tags = {"stage": name, **({"language": language} if language else {}), **lineage.versions(root)}
+        tags |= {"mlflow.source.name": GRAPH_FILE, "mlflow.note.content": lineage.description(root, name)}
         run.start(lineage.instance(name, out), tags, lineage.numbers(name, params))
         record.inputs(inputs)
         for file in lineage.STATE_FILES:
@@ -195,17 +196,20 @@ def _price(root: Path, stage: str, params: Params) -> float | None:
 
 
 @contextmanager
-def recorded_flow(root: Path, params: Params, name: str, parent: str | None = None) -> Iterator[FlowRecorder]:
+def recorded_flow(
+    root: Path, params: Params, name: str, parent: str | None = None, tags: Mapping[str, str] | None = None
+) -> Iterator[FlowRecorder]:
     """Record the block as the run of a flow; what the block raises passes unchanged.
 
     Args:
         parent: id of the run above it; none: there is none.
+        tags: of the run, besides the versions of code and results.
     """
     run = tracking.Run(root, params.recording.experiment)
     record = FlowRecorder(run)
-    tags = {"flow": name, **lineage.versions(root)}
+    every = {"flow": name, **(tags or {}), **lineage.versions(root)}
     with _closing(run):
-        run.attempt(lambda: run.start(name, tags, lineage.every_number(params), parent))
+        run.attempt(lambda: run.start(name, every, lineage.every_number(params), parent))
         try:
             yield record
         finally:

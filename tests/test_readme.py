@@ -37,7 +37,12 @@ def test_a_command_is_understood_by_its_program(command: str) -> None:
     elif program == "prefect":
         subprocess.run([sys.executable, "-m", "prefect", *words, "--help"], check=True, capture_output=True)
     elif program == "export":
-        assert re.fullmatch(r"PREFECT_API_URL=http://127\.0\.0\.1:\d+/api", words[0])
+        name, _, value = words[0].partition("=")
+        expected = {
+            "PREFECT_API_URL": r"http://127\.0\.0\.1:\d+/api",
+            "PREFECT_API_DATABASE_CONNECTION_URL": r"postgresql\+asyncpg://prefect@127\.0\.0\.1:\d+/prefect",
+        }
+        assert re.fullmatch(expected[name], value)
     else:
         from dvc.cli import parse_args
 
