@@ -48,7 +48,9 @@ def test_a_stage_is_a_run_with_its_numbers_data_and_versions(client: Any, projec
     read = run.inputs.dataset_inputs[0]
     assert (read.dataset.name, read.dataset.digest) == ("tokens/de", dvc_md5(tokens.parent))
     assert read.tags[0].value == "tokens"
-    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["pictures", "report.md"]
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["pictures", "report.md", "state"]
+    kept = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "state")}
+    assert kept == {"dvc.lock"}, "of the small files that it started from, those there are"
     assert run.info.artifact_uri.startswith((project / ".distilingua" / "mlartifacts").as_uri())
     write("tasks/student.py", "changed")
     make("labelled", {}, "data/labelled", params)
