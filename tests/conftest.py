@@ -71,9 +71,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> "TinyProject":
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             project = make(folder)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("DISTILINGUA_RECORDING", "on")
-                stages = project.repro()
+            stages = project.repro()
             project.commit("made")
             ran.write_text(json.dumps(stages), encoding="utf-8")
         return TinyProject.at(folder / "project")

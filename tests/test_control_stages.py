@@ -26,7 +26,7 @@ def test_each_control_is_a_stage_and_stands_in_the_report(copy: TinyProject) -> 
     assert "(ceiling): not made, since there is no labelled target text" in page
     assert "the student's accuracy minus that of" in page
     copy.set(control={"chosen": ["hard_labels"]})
-    copy.repro()
+    copy.repro("evaluation@de")
     metrics = json.loads((copy.root / "data/evaluation/de/metrics.json").read_text())
     assert set(metrics["controls"]) == {"hard_labels"}, "what an earlier choice left behind does not count"
 

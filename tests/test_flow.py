@@ -146,7 +146,10 @@ class Recorded:
         self.error: BaseException | None = None
 
     @contextmanager
-    def __call__(self, root: Path, params: Params, name: str, parent: str | None = None) -> Iterator["Recorded"]:
+    def __call__(
+        self, root: Path, params: Params, name: str, parent: str | None, tags: dict[str, str]
+    ) -> Iterator["Recorded"]:
+        assert tags["prefect_run"] and tags["prefect_run_name"].startswith("everything, 20")
         try:
             yield self
         except PipelineFailedError as error:

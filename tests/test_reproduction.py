@@ -1,5 +1,6 @@
 """A recorded run is made again from its commit, its params and its inputs, and its bytes are compared."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from kdmodels.errors import BadInputError
+from tasks import tracking
 from tasks.guard import Processes
+from tasks.lineage import output_tag
 from tasks.recording import recorded_flow, run_that_made
 from tasks.reproduction import reproduce
 from tasks.sections import Params
@@ -23,10 +26,18 @@ def call(project: TinyProject, *words: str) -> Any:
     return CliRunner().invoke(app, ["reproduce", *words, "--root", str(project.root)])
 
 
+def recorded(project: TinyProject, stage: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have a stage run once more, recorded; return its run's id."""
+    with monkeypatch.context() as patch:
+        patch.setenv("DISTILINGUA_RECORDING", "on")
+        project.dvc("repro", "--force", "--single-item", stage)
+    return run_that_made(project.root, stage, locked_outputs(project.root)[stage])
+
+
 def test_a_students_run_gives_the_same_bytes_again_whatever_the_project_is_like_now(
-    copy: TinyProject, tmp_path: Path
+    copy: TinyProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = run_that_made(copy.root, "student@de", locked_outputs(copy.root)["student@de"])
+    run = recorded(copy, "student@de", monkeypatch)
     copy.set(student={"epochs": 3}, seed=7)
     (copy.root / "data/student/de/metrics.json").write_text("spoiled")
     told = call(copy, run, "--into", str(tmp_path / "again"))
@@ -37,15 +48,11 @@ def test_a_students_run_gives_the_same_bytes_again_whatever_the_project_is_like_
     assert there.exit_code == 2 and "there is something already" in there.output
 
 
-def test_other_bytes_are_shown_and_what_is_not_in_the_cache_is_named(copy: TinyProject, tmp_path: Path) -> None:
-    import shutil
-
-    run = run_that_made(copy.root, "tokens@de", locked_outputs(copy.root)["tokens@de"])
-    from tasks import tracking
-    from tasks.lineage import output_tag
-
-    recorded = tracking.reader(copy.root)
-    recorded.set_tag(run, output_tag("data/tokens/de"), "0" * 32 + ".dir")
+def test_other_bytes_are_shown_and_what_is_not_in_the_cache_is_named(
+    copy: TinyProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = recorded(copy, "tokens@de", monkeypatch)
+    tracking.reader(copy.root).set_tag(run, output_tag("data/tokens/de"), "0" * 32 + ".dir")
     told = call(copy, run, "--all", "--into", str(tmp_path / "again"))
     assert told.exit_code == 1
     assert f"data/tokens/de: differs: {'0' * 32}.dir, now " in told.output

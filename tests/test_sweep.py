@@ -117,14 +117,6 @@ def test_a_sweep_costs_no_teacher_pass_ranks_and_runs_only_what_is_new(copy: Tin
     assert set(results["design"]) == {"kl", "bag"}
     assert (project.root / "sweep/de/effects.png").stat().st_size > 1000
 
-    designs["third"] = {"options": {"init": "transtokenized", "layers": [0, 9], "width": "none"}}
-    project.put("sweep", "designs", designs)
-    (project.root / "sweep/de/report.md").unlink()
-    failed = project.run(*SWEEP, check=False)
-    assert failed.returncode == 2 and "third, seed 1: student.options.layers: [0, 9] are not layers" in failed.stderr
-    page = (project.root / "sweep/de/report.md").read_text(encoding="utf-8")
-    assert "| kl |" in page and "third" not in page, "those that ran are ranked"
-
     designs["third"] = {
         "output_loss": "reverse_kl",
         "hidden_phase": {"loss": "none", "epochs": 1, "learning_rate": 0.001},
@@ -141,6 +133,19 @@ def test_a_sweep_costs_no_teacher_pass_ranks_and_runs_only_what_is_new(copy: Tin
     )
     assert wrong.returncode == 2
     assert "--target 'fr' is not one of the targets in params.yaml: de" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_a_sweep_with_a_design_that_fails_ranks_those_that_ran(copy: TinyProject) -> None:
+    project = copy
+    project.set(student={"epochs": 1}, sweep={"temperatures": [2.0], "seeds": [1]})
+    options = {"init": "transtokenized", "layers": [0, 9], "width": "none"}
+    project.put("sweep", "designs", {"kl": {"output_loss": "soft_kl"}, "third": {"options": options}})
+    project.commit("sweep")
+    failed = project.run(*SWEEP, check=False)
+    assert failed.returncode == 2 and "third, seed 1: student.options.layers: [0, 9] are not layers" in failed.stderr
+    page = (project.root / "sweep/de/report.md").read_text(encoding="utf-8")
+    assert "| kl |" in page and "third" not in page, "those that ran are ranked"
 
 
 @pytest.mark.slow
