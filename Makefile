@@ -24,7 +24,7 @@ run: $(VENV)/.run ## train the teacher, distil the students, print how good they
 	@$(BIN)/distilingua run
 
 test: $(VENV)/.test ## the tests; minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.test ## the tests that take long, and no others
 	@$(BIN)/python -m pytest -m slow --timeout 3600

@@ -56,6 +56,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[_HOME], ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take minutes first, so that the small ones fill up what is left at the end.
+
+    Those with a server come before those that share the finished project: one process makes that, and another that
+    wants it would wait.
+    """
+
+    def rank(fixtures: set[str]) -> int:
+        return 1 if "made" in fixtures else 0 if "prefect_api" in fixtures else 2
+
+    ranks: dict[Path, int] = {}
+    for item in items:
+        ranks[item.path] = min(ranks.get(item.path, 2), rank(set(getattr(item, "fixturenames", ()))))
+    items.sort(key=lambda item: ranks[item.path])
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> "TinyProject":
     """Run the whole pipeline on tiny numbers, once for all tests of all processes. Tests that change it take a copy."""
