@@ -99,9 +99,15 @@ def through_server(folder: Path, environment: dict[str, str]) -> dict[str, list[
             "flow through server and worker, all up to date": timed(lambda: trigger(address, {})),
         }
     finally:
-        for process in reversed(started):
-            process.terminate()
-        for process in started:
+        for process in reversed(started):  # workers first; one that was started from a background shell may need two
+            for _ in range(2):
+                process.terminate()
+                try:
+                    process.wait(20)
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+            process.kill()
             process.wait()
 
 

@@ -1,9 +1,8 @@
 """The pipeline flow: runs the stages of dvc.yaml that may be stale, each when those before it are done."""
 
 import os
-import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,11 +16,12 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 
 from flows import display
+from flows.alone import alone
 from flows.outcome import link, promote, show
 from flows.results import results
 from kdmodels.errors import BadInputError
 from tasks import presets, sharing
-from tasks.config import PARAMS_FILE, load_params
+from tasks.config import load_params
 from tasks.graph import Graph
 from tasks.guard import Processes
 from tasks.pools import is_served, worker_root
@@ -107,39 +107,10 @@ def pipeline(
         runs = link(record, project, wanted)
         rows = results(project, params.targets)
         show(record, rows)
-        ended = wanted - _unfinished(declared, due, failures)
+        ended = wanted - {*failures, *_not_started(declared, due, failures)}
         promote(record, project, params, {name: run for name, run in runs.items() if name in ended}, rows, shown)
         if failures:
             raise PipelineFailedError(failures, _not_started(declared, due, failures))
-
-
-@contextmanager
-def alone(project: Path) -> Iterator[None]:
-    """Keep other flows out of a project's folder for the block; the lock ends with the process, however that ends.
-
-    Raises:
-        BadInputError: where another is in it.
-    """
-    from filelock import FileLock, Timeout
-
-    path = project / ".dvc/tmp/pipeline.lock"
-    holder = path.with_suffix(".txt")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        who = holder.read_text(encoding="utf-8") if holder.is_file() else "not known which"
-        raise BadInputError(
-            f"{project}: another flow runs in this folder ({who}). Wait until it has ended, or end it; a second one would "
-            "overwrite its results. A clone of the project can run beside it"
-        ) from None
-    try:
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {now}", encoding="utf-8")
-        yield
-    finally:
-        lock.release()
 
 
 @dataclass(frozen=True)
@@ -187,17 +158,11 @@ def _prefect_run() -> dict[str, str]:
 
 def _planned(project: Path, stages: list[str] | None, change: dict[str, Any] | None) -> tuple[Params, Graph, set[str]]:
     """Return the params, with what is to be changed in them, the graph and the stages wanted; a wrong word changes nothing."""
-    path = project / PARAMS_FILE
-    before = path.read_text(encoding="utf-8") if change else ""
-    if change:
-        presets.change(project, change)
-    try:
+    with presets.taken_back(project):
+        if change:
+            presets.change(project, change)
         params, declared = load_params(project), graph(project)
         return params, declared, _wanted(declared, stages)
-    except BadInputError:
-        if change:
-            path.write_text(before, encoding="utf-8")
-        raise
 
 
 def _wanted(declared: Graph, stages: list[str] | None) -> set[str]:
@@ -257,7 +222,3 @@ def run_ready(
 def _not_started(declared: Graph, due: set[str], failures: Iterable[str]) -> list[str]:
     failed = set(failures)
     return [name for name in declared.stages if name in (declared.behind(failed) & due) - failed]
-
-
-def _unfinished(declared: Graph, due: set[str], failures: Iterable[str]) -> set[str]:
-    return {*failures, *_not_started(declared, due, failures)}

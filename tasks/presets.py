@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,24 +48,26 @@ def use(root: Path, name: str, *, data: Path | None, force: bool) -> None:
     text = overlaid(present, _overlays(root, name))
     if f"folder: {LINK}" in text and data is None and not (root / LINK).exists():
         raise BadInputError(f"the preset {name!r} reads {LINK}, which is not there: give its data's folder with --data")
-    _write(root, text, present)
+    with taken_back(root):
+        _write(root, text)
+        load_params(root)
     if data is not None:
         _link(root, data)
 
 
 def change(root: Path, changes: dict[str, Any]) -> None:
-    """Write values into params.yaml, as `dvc exp run --set-param` does.
+    """Write values into params.yaml, as `dvc exp run --set-param` does. Whether they are right, `load_params` says.
 
     Args:
         root: the project.
         changes: values by their keys: `{"student.temperature": 3}` or `{"student": {"temperature": 3}}`.
 
     Raises:
-        BadInputError: where a key or value is wrong. Nothing is changed then.
+        BadInputError: where there is no such key. Nothing is changed then.
     """
     present = (root / PARAMS_FILE).read_text(encoding="utf-8")
     overlays = {f"change {number}": _nested(key, value) for number, (key, value) in enumerate(changes.items(), 1)}
-    _write(root, overlaid(present, overlays), present)
+    _write(root, overlaid(present, overlays))
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:
@@ -71,16 +75,22 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     return {first: _nested(rest, value) if dot else value}
 
 
-def _write(root: Path, text: str, before: str) -> None:
-    """Write params.yaml, or leave it as it was where its values are wrong."""
+@contextmanager
+def taken_back(root: Path) -> Iterator[None]:
+    """Leave params.yaml as it was before the block, where the block finds something wrong (BadInputError)."""
     path = root / PARAMS_FILE
-    with whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    before = path.read_text(encoding="utf-8") if path.is_file() else None
     try:
-        load_params(root)
+        yield
     except BadInputError:
-        path.write_text(before, encoding="utf-8")
+        if before is not None:
+            _write(root, before)
         raise
+
+
+def _write(root: Path, text: str) -> None:
+    with whole(root / PARAMS_FILE) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _overlays(root: Path, name: str) -> dict[str, dict[str, Any]]:

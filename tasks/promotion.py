@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kdmodels.comparison import paired_difference
-from kdmodels.errors import BadInputError
 from kdmodels.scoring import Bootstrap
 from kdmodels.tables import read_table
 from tasks.ancestry import ancestry, as_mermaid, as_tree
@@ -82,28 +81,24 @@ def _compare(client: Any, champion: Any, trained: Trained, params: Params) -> tu
             f"promotion.least_pairs is {numbers.least_pairs}"
         )
     right = [[float(answers[key][1] == ours[key][0]) for key in common] for answers in (ours, theirs)]
-    found = not_worse(right[0], right[1], numbers.margin, params)
-    return found.share_worse <= numbers.risk, (
+    share = share_worse(right[0], right[1], numbers.margin, params)
+    return share <= numbers.risk, (
         f"agrees with the teacher on {sum(right[0]) / len(common):.3f} of {len(common)} held-out pairs, version "
         f"{champion.version} on {sum(right[1]) / len(common):.3f}; worse by more than {numbers.margin:g} in "
-        f"{found.share_worse:.1%} of the resamples, {numbers.risk:.0%} are allowed"
+        f"{share:.1%} of the resamples, {numbers.risk:.0%} are allowed"
     )
 
 
-class NotWorse(NamedTuple):
-    """A comparison: the mean difference, and the share of the resamples in which it is below the margin."""
+def share_worse(ours: list[float], theirs: list[float], margin: float, params: Params) -> float:
+    """Return the share of the resamples in which a student is worse than another by more than a margin.
 
-    difference: float
-    share_worse: float
-
-
-def not_worse(ours: list[float], theirs: list[float], margin: float, params: Params) -> NotWorse:
-    """Compare two students' right answers [pairs] on the same pairs; a difference of exactly the margin counts half."""
+    Args:
+        ours, theirs: right answers [pairs], on the same pairs; a difference of exactly the margin counts half.
+    """
     import numpy as np
 
     draws = Bootstrap(params.evaluation.resamples, params.evaluation.confidence, params.seed)
-    raised = paired_difference(np.array([ours]) + margin, np.array([theirs]), None, draws)
-    return NotWorse(raised["value"] - margin, 1 - raised["above_zero"])
+    return 1 - paired_difference(np.array([ours]) + margin, np.array([theirs]), None, draws)["above_zero"]
 
 
 def _answers(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
@@ -120,10 +115,7 @@ def card_with_lineage(card: str, run: str, tree: str, graph: str) -> str:
 
 
 def _describe(client: Any, root: Path, version: Any, trained: Trained) -> None:
-    try:
-        top = ancestry(root, trained.run)
-    except BadInputError:  # pragma: no cover - the run was found a moment ago
-        return
+    top = ancestry(root, trained.run)
     tree = as_tree(top)
     client.update_model_version(version.name, version.version, f"```text\n{tree}\n```"[:_DESCRIPTION])
     client.set_tag(trained.run, "mlflow.note.content", f"What it was made from:\n\n```text\n{tree}\n```"[:_DESCRIPTION])

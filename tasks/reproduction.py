@@ -14,7 +14,7 @@ from tasks.guard import Processes
 from tasks.hashes import dvc_md5
 from tasks.lineage import STATE, STATE_FILES, output_tag
 from tasks.presets import LINK
-from tasks.stage import command, graph, locked_outputs, run_stage, stage_environment
+from tasks.stage import ask, graph, locked_outputs, run_stage
 from tasks.tracking_settings import SWITCH
 
 
@@ -44,9 +44,10 @@ def reproduce(
         DamagedError: where what it read is not in the cache any more.
         StageFailedError: where it fails now.
     """
-    stage, tags = _recorded(tracking.reader(root), run)
+    client = tracking.reader(root)
+    stage, tags = _recorded(client, run)
     _clone(root, tags["git_commit"], scratch)
-    _take_state(tracking.reader(root), run, scratch)
+    _take_state(client, run, scratch)
     if (root / LINK).is_symlink():
         (scratch / LINK).parent.mkdir(exist_ok=True)
         (scratch / LINK).symlink_to((root / LINK).resolve(), target_is_directory=True)
@@ -116,9 +117,7 @@ def _take_state(client: Any, run: str, scratch: Path) -> None:
 
 def _use_cache(root: Path, scratch: Path) -> None:
     """Let the clone read the project's cache as its remote; it writes to a cache of its own."""
-    told = subprocess.run(
-        command(root, "cache", "dir"), env=stage_environment({}), capture_output=True, text=True, check=True
-    )
-    folder = told.stdout.strip().split(os.linesep)[-1]
-    words = ["remote", "add", "--local", "--force", "--default", "project", folder]
-    subprocess.run(command(scratch, *words), env=stage_environment({}), capture_output=True, check=True)
+    folder = ask(root, "cache", "dir").stdout.strip().split(os.linesep)[-1]
+    added = ask(scratch, "remote", "add", "--local", "--force", "--default", "project", folder)
+    if added.returncode:
+        raise DamagedError(f"dvc remote add project {folder}: {added.stderr.strip()}")

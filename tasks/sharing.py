@@ -8,7 +8,7 @@ from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.redaction import redacted
 from tasks.guard import Processes
 from tasks.pools import SERVED
-from tasks.stage import StageFailedError, command, run_stage, stage_environment
+from tasks.stage import StageFailedError, ask, run_stage
 
 NOWHERE = "none"  # as the pools that a machine serves: it runs no stage
 _SHOWN_LINES = 5
@@ -16,7 +16,7 @@ _SHOWN_LINES = 5
 
 def has_remote(root: Path) -> bool:
     """Say whether the project has a default DVC remote."""
-    ended = _dvc(root, "config", "core.remote")
+    ended = ask(root, "config", "core.remote")
     return ended.returncode == 0 and bool(ended.stdout.strip())
 
 
@@ -45,7 +45,7 @@ def push(root: Path, stages: Iterable[str], *, run_cache: bool) -> None:
     names = sorted(stages)
     if not names:
         return
-    ended = _dvc(root, "push", *(["--run-cache"] if run_cache else []), *names)
+    ended = ask(root, "push", *(["--run-cache"] if run_cache else []), *names)
     if ended.returncode:
         raise DamagedError(
             f"dvc push {' '.join(names)}: {_said(ended)}. Check the remote: its place, rights, and space"
@@ -61,7 +61,7 @@ def pull(root: Path, stages: Iterable[str]) -> None:
     names = sorted(stages)
     if not names:
         return
-    ended = _dvc(root, "pull", "--force", *names)
+    ended = ask(root, "pull", "--force", *names)
     if ended.returncode:
         raise DamagedError(
             f"dvc pull {' '.join(names)}: {_said(ended)}. Check the remote, and that both clones use the same"
@@ -84,12 +84,6 @@ def bring_home(
             f"{stage}: another machine has run it, and its result did not come home: {error}. See whether both use the same "
             "DVC remote, and what the worker's log says of its push"
         ) from None
-
-
-def _dvc(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(root, *words), env=stage_environment({}), capture_output=True, text=True, encoding="utf-8", check=False
-    )
 
 
 def _said(ended: subprocess.CompletedProcess[str]) -> str:

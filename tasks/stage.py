@@ -67,7 +67,7 @@ def graph(root: Path) -> Graph:
                 pool={name: (stage.meta or {}).get("pool") for stage, name in own.items()},
             )
     except DvcException as error:
-        said = _ask(root, "stage", "list").stderr.strip()  # with line and key, which the error itself has not
+        said = ask(root, "stage", "list").stderr.strip()  # with line and key, which the error itself has not
         raise BadInputError(f"{root / GRAPH_FILE}: {said.removeprefix('ERROR: ') or error}") from None
 
 
@@ -83,7 +83,7 @@ def stale(root: Path) -> dict[str, list[str]]:
     Raises:
         BadInputError: where DVC cannot say.
     """
-    ended = _ask(root, "status", "--json")
+    ended = ask(root, "status", "--json")
     if ended.returncode:
         raise BadInputError(f"dvc status: {ended.stderr.strip().removeprefix('ERROR: ')}")
     return {name: [*_reasons(found)] for name, found in json.loads(ended.stdout).items() if found}
@@ -240,7 +240,8 @@ def command(root: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "dvc", "--cd", str(root), "--wait-for-lock", *words]
 
 
-def _ask(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def ask(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run DVC in a project and return how it ended, with what it said."""
     return subprocess.run(
         command(root, *words), env=stage_environment({}), capture_output=True, text=True, encoding="utf-8", check=False
     )

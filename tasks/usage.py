@@ -72,7 +72,9 @@ class Usage:
 
         psutil.cpu_percent()  # the first call has nothing to compare with
         number = 0
-        while not self._over.wait(_EVERY):
+        over = False
+        while not over:  # the last sample is taken when it ends: a quick stage has one too
+            over = self._over.wait(_EVERY)
             memory = psutil.virtual_memory()
             found = {
                 "system/cpu_utilization_percentage": psutil.cpu_percent(),

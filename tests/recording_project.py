@@ -64,6 +64,11 @@ def runs(client: Any) -> dict[str, Any]:
     return {run.info.run_name: run for run in reversed(client.search_runs(experiments))}
 
 
+def own_metrics(run: Any) -> dict[str, float]:
+    """Return a run's metrics, without what it used of the machine."""
+    return {name: value for name, value in run.data.metrics.items() if not name.startswith(("usage/", "system/"))}
+
+
 def write(path: str, text: str = "text") -> Path:
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)

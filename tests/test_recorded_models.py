@@ -19,7 +19,7 @@ from kdmodels.errors import BadInputError
 from tasks.hashes import dvc_md5
 from tasks.recording import recorded, ui_command
 from tasks.sections import Params
-from tests.recording_project import client_of, make, runs, tiny_student, write
+from tests.recording_project import client_of, make, own_metrics, runs, tiny_student, write
 
 
 def test_the_teacher_is_recorded_by_its_hash_and_not_copied(client: Any, project: Path, params: Params) -> None:
@@ -110,7 +110,7 @@ def test_scores_of_an_unrecorded_student_are_plain_metrics(client: Any, params: 
     student, test_set = write("data/student/de/model/config.json", "{}").parent, write("data/labelled/test/de.parquet")
     with recorded("evaluation", {"student": student}, Path("data/evaluation/de"), params) as record:
         record.evaluated(student, test_set, {"accuracy": 0.5})
-    assert runs(client)["evaluation@de"].data.metrics["accuracy"] == 0.5
+    assert own_metrics(runs(client)["evaluation@de"]) == {"accuracy": 0.5}
 
 
 def test_the_pages_of_this_projects_runs(client: Any, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_the_pages_of_this_projects_runs(client: Any, params: Params, monkeypatc
             tiny_student(Path("data/model"))
             record.student_model(Path("data/model"), "de", True)
         remote = client_of(address)
-        assert runs(remote)["corpus@de"].data.metrics["rows"] == 3
+        assert own_metrics(runs(remote)["corpus@de"]) == {"rows": 3}
         assert [file.path for file in remote.list_artifacts(runs(remote)["corpus@de"].info.run_id)] == ["report.md"]
         assert remote.get_model_version_by_alias("distilingua-de", "latest").status == "READY"
         assert runs(remote)["labelled"].info.status == "FINISHED"

@@ -1,6 +1,5 @@
 """Each stage's run says what it used of the machine, and nothing that the machine does not tell."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,24 @@ from tests.recording_project import runs, write
 def test_a_stage_says_its_time_processor_memory_and_cost(
     client: Any, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage, "_EVERY", 0.01)
     monkeypatch.setattr(usage, "_POWERCAP", Path("nowhere"))
     priced = params.model_copy(
         update={"recording": params.recording.model_copy(update={"price_per_hour": {"cpu": 0.5, "gpu": None}})}
     )
     write("dvc.yaml", "stages: {corpus: {cmd: x, meta: {pool: cpu}}}\n")
     with recorded("corpus", {}, Path("data/corpus/de"), priced):
-        time.sleep(0.1)
+        pass
     found = runs(client)["corpus@de"]
     values = found.data.metrics
-    assert values["usage/seconds"] >= 0.1
+    assert values["usage/seconds"] > 0
     assert values["usage/cost"] == pytest.approx(values["usage/seconds"] / 3600 * 0.5)
     assert values["usage/cpu_seconds"] > 0
     assert values["usage/peak_memory_megabytes"] > 10
     assert "usage/energy_kwh" not in values, "this machine tells of none"
     assert 0 <= values["system/cpu_utilization_percentage"] <= 100
     history = client.get_metric_history(found.info.run_id, "system/system_memory_usage_megabytes")
-    assert [metric.step for metric in history] == list(range(len(history)))
-    assert all(metric.value > 0 for metric in history)
+    assert [metric.step for metric in history] == [0], "however quick it was"
+    assert history[0].value > 0
 
 
 def test_energy_is_the_difference_of_what_the_packages_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
