@@ -42,15 +42,24 @@ def report(
             "teacher on held-out pairs, and which labels it gives.",
             "",
         ]
-    lines += [f"With {confidence:.0%} intervals over the test items.", ""]
+    several = metrics["trainings"]
+    over = (
+        "the test items"
+        if several == 1
+        else f"the test items and {several} trainings of the student, whose means stand here"
+    )
+    lines += [f"With {confidence:.0%} intervals over {over}.", ""]
     lines += ["| | accuracy | macro-F1 | gap closed | agreement, held-out pairs | parameters | MB |"]
     lines += ["|---|---|---|---|---|---|---|", *_systems(metrics, source)]
-    lines += [f"\n{_CONTROLS[name]}: not made, since {reason}." for name, reason in not_made.items()]
+    lines += [f"\n{_title(name)}: not made, since {reason}." for name, reason in not_made.items()]
     lines += [
         "",
         "Gap closed: (accuracy - majority) / (teacher - majority). Agreement: the same label as the teacher gives the other "
         "side of a pair that nothing was learned from.",
     ]
+    if "first_training" in metrics.get("student", {}):
+        own = _cell(metrics["student"]["first_training"]["accuracy"])
+        lines += ["", f"The student of this folder alone, one of those trainings, has an accuracy of {own}."]
     joint = metrics["controls"].get("joint")
     if joint is not None:
         lines += [
@@ -109,11 +118,27 @@ def _differences(controls: dict[str, Any], confidence: float) -> list[str]:
     ]
     if not rows:
         return []
-    lines = ["", f"| the student's accuracy minus that of | difference, {confidence:.0%} interval | better in |"]
-    lines += ["|---|---|---|"]
+    lines = [
+        "",
+        f"| the student's accuracy minus that of | difference, {confidence:.0%} interval | better in | trainings |",
+    ]
+    lines += ["|---|---|---|---|"]
     for name, found in rows:
-        lines.append(f"| {_CONTROLS[name]} | {_cell(found)} | {found['above_zero']:.1%} of resamples |")
-    return [*lines, "", "A paired bootstrap: both answer the same resampled test items. One training of each."]
+        better = f"{found['above_zero']:.1%} of resamples"
+        lines.append(f"| {_CONTROLS[name]} | {_cell(found)} | {better} | {found['trainings']:.0f} |")
+    return [
+        *lines,
+        "",
+        "A paired bootstrap: both answer the same resampled test items, and where there are several trainings of both, "
+        "those of the same resampled seeds. One training says nothing about another.",
+    ]
+
+
+def _title(name: str) -> str:
+    """Return the words for a control, or for one more training of it or of the student."""
+    kind, mark, seed = name.partition("_seed_")
+    words = _CONTROLS.get(kind, "the student")
+    return f"{words}, once more with seed {seed}" if mark else words
 
 
 def _calibration(found: dict[str, Any]) -> list[str]:

@@ -49,19 +49,69 @@ def interval(statistic: Callable[[NDArray[np.int64]], float], items: int, draws:
     return {"value": value, "low": float(found.low), "high": float(found.high)}
 
 
+def mean_interval(
+    statistics: Sequence[Callable[[NDArray[np.int64]], float]], items: int, draws: Bootstrap
+) -> dict[str, float]:
+    """Return the mean of a statistic over trainings, and the ends of its interval over trainings and items.
+
+    Each resample draws trainings and items anew, both with replacement, the same items for all trainings, as
+    `comparison.paired_difference` does; with one training it is `interval`.
+
+    Args:
+        statistics: one a training, of item numbers, which may come more than once
+    """
+    if len(statistics) == 1:
+        return interval(statistics[0], items, draws)
+    everything = np.arange(items)
+    random = np.random.default_rng(draws.seed)
+    found = np.empty(draws.resamples)
+    for resample in range(draws.resamples):
+        of_training, of_item = (
+            random.integers(len(statistics), size=len(statistics)),
+            random.integers(items, size=items),
+        )
+        values = {number: statistics[number](of_item) for number in set(of_training.tolist())}
+        found[resample] = np.mean([values[number] for number in of_training.tolist()])
+    low, high = np.quantile(found, [(1 - draws.confidence) / 2, (1 + draws.confidence) / 2])
+    value = float(np.mean([statistic(everything) for statistic in statistics]))
+    return {"value": value, "low": float(low), "high": float(high)}
+
+
 def share_equal(left_N: Classes, right_N: Classes, draws: Bootstrap) -> dict[str, float]:
     """Return the share of items on which two answers are equal: accuracy, or agreement."""
-    equal = left_N == right_N
-    return interval(lambda items: equal[items].mean(), len(equal), draws)
+    return mean_share_equal([(left_N, right_N)], draws)
 
 
-def scores(logits_NC: Floats, actual_N: Classes, *, bins: int, draws: Bootstrap) -> dict[str, dict[str, float]]:
-    """Return accuracy, macro-F1 and expected calibration error.
+def mean_share_equal(trainings: Sequence[tuple[Classes, Classes]], draws: Bootstrap) -> dict[str, float]:
+    """Return the mean share of equal answers over trainings, each with the answers that it is compared with."""
+
+    def share(equal: NDArray[np.bool_]) -> Callable[[NDArray[np.int64]], float]:
+        return lambda items: float(equal[items].mean())
+
+    return mean_interval([share(left == right) for left, right in trainings], len(trainings[0][0]), draws)
+
+
+def scores(
+    trainings: Sequence[Floats], actual_N: Classes, *, bins: int, draws: Bootstrap
+) -> dict[str, dict[str, float]]:
+    """Return accuracy, macro-F1 and expected calibration error, of one training or as the mean of several.
 
     Macro-F1 is the mean over all classes, 0 for one that is neither present nor predicted. The expected calibration
     error is the mean distance of confidence from accuracy over equally wide bins (Guo et al. 2017, arXiv 1706.04599).
+
+    Args:
+        trainings: logits [items, classes] of each
     """
+    parts = [_statistics(logits, actual_N, bins) for logits in trainings]
+    return {
+        name: mean_interval([part[name] for part in parts], len(actual_N), draws)
+        for name in ("accuracy", "macro_f1", "expected_calibration_error")
+    }
+
+
+def _statistics(logits_NC: Floats, actual_N: Classes, bins: int) -> dict[str, Callable[[NDArray[np.int64]], float]]:
     predicted = logits_NC.argmax(axis=1)
+    equal = predicted == actual_N
     classes = logits_NC.shape[1]
     shares = torch.from_numpy(probabilities(logits_NC))
     actual = torch.from_numpy(actual_N.astype(np.int64))
@@ -79,9 +129,9 @@ def scores(logits_NC: Floats, actual_N: Classes, *, bins: int, draws: Bootstrap)
         return float(multiclass_calibration_error(shares[chosen], actual[chosen], num_classes=classes, n_bins=bins))
 
     return {
-        "accuracy": share_equal(predicted, actual_N, draws),
-        "macro_f1": interval(macro_f1, len(actual_N), draws),
-        "expected_calibration_error": interval(calibration, len(actual_N), draws),
+        "accuracy": lambda items: float(equal[items].mean()),
+        "macro_f1": macro_f1,
+        "expected_calibration_error": calibration,
     }
 
 

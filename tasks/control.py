@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from kdmodels.errors import BadInputError
 from kdmodels.files import write_json
 from tasks import places
+from tasks.control_names import kind_and_seed
 from tasks.sections import Params
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def control(
 ) -> None:
     """Write the control that `out` is named after: its model and its answers on held-out pairs.
 
+    - `student_seed_2`: the student once more, with another seed; so are `hard_labels_seed_2` and the like
     - `hard_labels`: the student, on the teacher's labels for its soft labels (and the glosses that the student has)
     - `random_weights`: the student, from random weights
     - `target_labels`: the student, on labelled target text alone; the ceiling
@@ -33,12 +35,13 @@ def control(
     Where one cannot be made (no labelled target text, no random start of this architecture) a note says why.
     """
     name = places.published(out).name
-    reason = _reason_against(name, labelled, params)
+    kind, seed = kind_and_seed(name)
+    reason = _reason_against(kind, seed, labelled, params)
     write_json(out / places.CONTROL_NOTE, {"control": name, "made": reason is None, "reason": reason})
     if reason is not None:
         print(reason, flush=True)
         return
-    if name == "tf_idf":
+    if kind == "tf_idf":
         _tf_idf(tokens, soft_labels, pairs, teacher, out)
         return
     from tasks.distilling import distilled
@@ -51,11 +54,12 @@ def control(
     }
     no_glosses = section.glosses.model_copy(update={"loss": "none"})
     each: dict[str, dict[str, Any]] = {
+        "student": {},
         "hard_labels": {**plain, "output_loss": "hard_labels", "label_loss": "none"},
         "random_weights": {"options": {**section.options, "init": "random"}},
         "target_labels": {**plain, "output_loss": "none", "label_loss": "cross_entropy", "glosses": no_glosses},
     }
-    changes = each[name]
+    changes = each[kind] | ({} if seed is None else {"seed": seed})
     texts = labelled if changes.get("label_loss", section.label_loss) != "none" else None
     distilled(
         f"{name}-{tokens.name}",
@@ -71,7 +75,9 @@ def control(
     )
 
 
-def _reason_against(name: str, labelled: Path, params: Params) -> str | None:
+def _reason_against(name: str, seed: int | None, labelled: Path, params: Params) -> str | None:
+    if seed == params.student.seed:
+        return f"student.seed is {seed} already"
     if name == "random_weights" and "init" not in params.student.options:
         return f"{params.student.architecture} starts from random weights as it is"
     if name == "target_labels":
@@ -114,4 +120,4 @@ def _tf_idf(tokens: Path, soft_labels: Path, pairs: Path, teacher: Path, out: Pa
     ours = model.logits([texts[i] for i in waiting])
     names = label_names(load_model(teacher))
     ids, hashes = ([table[column][i] for i in waiting] for column in ("id", "source_hash"))
-    write_table(out / "held_out.parquet", answers_table(ids, hashes, ours, teacher_NC[waiting], names))
+    write_table(out / places.HELD_OUT, answers_table(ids, hashes, ours, teacher_NC[waiting], names))

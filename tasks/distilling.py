@@ -21,14 +21,13 @@ from kdmodels.objective import Loss, Objective
 from kdmodels.ramps import Ramp, constant
 from kdmodels.tables import write_table
 from kdmodels.token_table import read_dictionary, read_tokens
+from tasks import places
 from tasks.learning_data import make_glosses, read_labelled_texts, read_pairs, without_special
 from tasks.sections import Change, Params, Student
 from tasks.training import checkpoint_folder, progress, schedule, write_history
 
 if TYPE_CHECKING:
     from tasks.recording import Recorder
-
-HELD_OUT = "held_out.parquet"
 
 
 def distilled(
@@ -130,7 +129,9 @@ def distilled(
     logits = logits_of(student, held_out.ids, padding=tokenizer.pad_token_id, batch_rows=section.batch_size)
     waiting = np.flatnonzero(table["held_out"])
     ids, hashes = ([table[name][row] for row in waiting] for name in ("id", "source_hash"))
-    write_table(out / HELD_OUT, answers_table(ids, hashes, logits, held_out.logits_NC, label_names(teacher_model)))
+    write_table(
+        out / places.HELD_OUT, answers_table(ids, hashes, logits, held_out.logits_NC, label_names(teacher_model))
+    )
     shutil.rmtree(_hidden_done(checkpoints), ignore_errors=True)
     return student, len(pairs)
 

@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kdmodels.calibration import calibration_scores, fit_temperature, tempered
-from kdmodels.comparison import paired_difference
 from kdmodels.evaluation_report import report
 from kdmodels.files import read_json, write_json
 from kdmodels.label_store import read_labels
@@ -21,22 +20,19 @@ from kdmodels.scoring import (
     Bootstrap,
     class_table,
     confusion,
-    gap_closed,
-    majority,
+    mean_share_equal,
     reliability,
-    scores,
-    share_equal,
 )
 from kdmodels.speed import sentences_per_second
 from kdmodels.tables import read_table, write_table
 from kdmodels.token_table import read_tokens
+from tasks import places
 from tasks.sections import Params
-from tasks.systems import Logits, Reader, System, megabytes, read_controls
+from tasks.systems import Logits, Reader, System, Training, megabytes, read_controls
+from tasks.target_scores import Texts, put_scores
 
 if TYPE_CHECKING:
     from tasks.recording import Recorder
-
-Texts = dict[str, list[str]]
 
 
 def evaluation(
@@ -62,18 +58,20 @@ def evaluation(
     numbers = params.evaluation
     draws = Bootstrap(numbers.resamples, numbers.confidence, params.seed)
     student_reader, teacher_reader = (Reader(folder, numbers.batch_rows) for folder in (student, teacher))
-    others, reasons = read_controls(controls, params.control.chosen, numbers.batch_rows)
-    held_answers = {name: controls / name / "held_out.parquet" for name in others}
+    trainings, reasons = read_controls(controls, params.control.chosen, params.student.seed, numbers.batch_rows)
+    further = trainings.pop("student", [])
     told = read_json(joint / "metrics.json")
     if told["made"]:
-        others["joint"] = Reader(joint / "models/student", numbers.batch_rows)
-        held_answers["joint"] = joint / "models/held_out.parquet"
-    systems: dict[str, System] = {"student": student_reader, **others}
+        reader = Reader(joint / "models/student", numbers.batch_rows)
+        trainings["joint"] = [Training(reader, joint / "models" / places.HELD_OUT, params.student.seed)]
+    others = {name: of[0].system for name, of in trainings.items()}
     pictures = out / "pictures"
     pictures.mkdir()
     held = _held_out(tokens, soft_labels, student_reader)
+    own = (held["student"].argmax(axis=1), held["teacher"].argmax(axis=1))
     metrics: dict[str, Any] = {
-        "held_out": {"agreement": share_equal(held["student"].argmax(axis=1), held["teacher"].argmax(axis=1), draws)}
+        "trainings": 1 + len(further),
+        "held_out": {"agreement": mean_share_equal([own, *(_answers(one.held_out) for one in further)], draws)},
     }
     for name, system in (("student", student_reader), ("teacher", teacher_reader)):
         metrics[f"{name}_parameters"], metrics[f"{name}_megabytes"] = system.parameters, megabytes(system)
@@ -81,7 +79,7 @@ def evaluation(
         name: {
             "parameters": system.parameters,
             "megabytes": megabytes(system),
-            "held_out": {"agreement": _agreement(held_answers[name], draws)},
+            "held_out": {"agreement": mean_share_equal([_answers(one.held_out) for one in trainings[name]], draws)},
         }
         for name, system in others.items()
     }
@@ -94,10 +92,12 @@ def evaluation(
     )
     labels = student_reader.labels
     if target["id"]:
-        answers = {name: system.texts(target["text"]) for name, system in systems.items()}
-        logits = answers["student"]
+        logits = student_reader.texts(target["text"])
+        answers = {name: [(one.seed, one.system.texts(target["text"])) for one in of] for name, of in trainings.items()}
+        more = [(one.seed, one.system.texts(target["text"])) for one in further]
+        answers["student"] = [(params.student.seed, logits), *more]
         actual = np.array([labels.index(label) for label in target["label"]])
-        _score(metrics, answers, teacher_reader, actual, source, target, numbers.calibration_bins, draws)
+        put_scores(metrics, answers, teacher_reader, actual, source, target, numbers.calibration_bins, draws)
         temperature = fit_temperature(held["student"], tempered(held["teacher"], read_json(calibration)["temperature"]))
         metrics["calibration"] = {
             "temperature": temperature,
@@ -156,54 +156,13 @@ def _held_out(tokens: Path, soft_labels: Path, reader: Reader) -> dict[str, Any]
     }
 
 
-def _agreement(answers: Path, draws: Bootstrap) -> dict[str, float]:
-    table = read_table(answers, ["student", "teacher"])
-    ours, theirs = (np.unique(table[name].to_pylist(), return_inverse=True) for name in ("student", "teacher"))
-    return share_equal(ours[0][ours[1]], theirs[0][theirs[1]], draws)
-
-
-def _score(
-    metrics: dict[str, Any],
-    answers: dict[str, Logits],
-    teacher: Reader,
-    actual: NDArray[np.int64],
-    source: Texts,
-    target: Texts,
-    bins: int,
-    draws: Bootstrap,
-) -> None:
-    """Put the scores that need a labelled target test set into the metrics, and what follows from them."""
-    labels = teacher.labels
-    right = {name: (logits.argmax(axis=1) == actual).astype(np.float64)[None] for name, logits in answers.items()}
-    metrics["majority"] = {"accuracy": majority(actual, draws)}
-    metrics["student"] = scores(answers["student"], actual, bins=bins, draws=draws)
-    for name, found in metrics["controls"].items():
-        found |= scores(answers[name], actual, bins=bins, draws=draws)
-        found["student_minus_control"] = paired_difference(right["student"], right[name], None, draws)
-    if not source["id"]:
-        return
-    logits = teacher.texts(source["text"])
-    source_actual = np.array([labels.index(label) for label in source["label"]])
-    metrics["teacher"] = scores(logits, source_actual, bins=bins, draws=draws)
-    place = _parallel_rows(source, target)
-    if place is not None:
-        theirs = logits.argmax(axis=1)[place]
-        metrics["student"]["agreement"] = share_equal(answers["student"].argmax(axis=1), theirs, draws)
-    ends = [metrics[name]["accuracy"]["value"] for name in ("teacher", "majority")]
-    for found, put in ((metrics["student"], metrics), *((one, one) for one in metrics["controls"].values())):
-        closed = gap_closed(found["accuracy"]["value"], *ends)
-        if closed is not None:
-            put["gap_closed"] = closed
-
-
-def _parallel_rows(source: Texts, target: Texts) -> NDArray[np.int64] | None:
-    """Return the source test row of each target test row, where ids and labels say that the two are parallel."""
-    rows = {name: number for number, name in enumerate(source["id"])}
-    if not all(name in rows for name in target["id"]):
-        return None
-    place = np.array([rows[name] for name in target["id"]])
-    same = all(source["label"][row] == label for row, label in zip(place, target["label"], strict=True))
-    return place if same else None
+def _answers(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return a training's answers on held-out pairs and its teacher's, as numbers that are equal where the labels are."""
+    table = read_table(path, ["student", "teacher"])
+    columns = [table[name].to_pylist() for name in ("student", "teacher")]
+    names = sorted({*columns[0], *columns[1]})
+    ours, theirs = (np.array([names.index(label) for label in column], dtype=np.int64) for column in columns)
+    return ours, theirs
 
 
 def _draw(

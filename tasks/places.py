@@ -8,6 +8,7 @@ from pathlib import Path
 
 FEEDBACK = Path("feedback.json")  # in the project: what students tell the teacher, tracked by git
 CONTROL_NOTE = "control.json"  # in a control's folder: whether it was made, and why not
+HELD_OUT = "held_out.parquet"  # in a student's or control's folder: its answers on held-out pairs beside the teacher's
 
 
 def home(root: Path) -> Path:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from tasks.control_names import check_first
 from tasks.learning_sections import CHANGING as CHANGING
 from tasks.learning_sections import FIXED as FIXED
 from tasks.learning_sections import Change as Change
@@ -117,11 +118,7 @@ def _once(values: list[Any]) -> list[Any]:
 
 
 class Control(Section):
-    chosen: Annotated[
-        list[Literal["tf_idf", "hard_labels", "random_weights", "target_labels"]],
-        Field(min_length=1),
-        AfterValidator(_once),
-    ]
+    chosen: Annotated[list[str], Field(min_length=1), AfterValidator(_once), AfterValidator(check_first)]
 
 
 class Evaluation(Section):

@@ -1,6 +1,7 @@
 """What an evaluation scores, each read from its folder: teacher, student and controls, all asked the same way."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from kdmodels.classification import label_names, load_model, logits_of
 from kdmodels.encoder import load_tokenizer
 from kdmodels.files import read_json
 from tasks import places
+from tasks.control_names import PLAIN, kind_and_seed
 
 Logits = NDArray[np.float32]
 
@@ -75,18 +77,40 @@ def megabytes(system: System) -> float:
     return sum(path.stat().st_size for path in system.folder.rglob("*") if path.is_file()) / 1e6
 
 
-def read_controls(folder: Path, chosen: Sequence[str], batch_rows: int) -> tuple[dict[str, System], dict[str, str]]:
-    """Return the chosen controls that were made, and why others were not.
+@dataclass(frozen=True)
+class Training:
+    """One training of a system: what it answers texts with, and the table of its answers on held-out pairs.
 
-    What an earlier choice left in the folder does not count.
+    Attributes:
+        seed: none where nothing is drawn at random
     """
-    systems: dict[str, System] = {}
+
+    system: System
+    held_out: Path
+    seed: int | None
+
+
+def read_controls(
+    folder: Path, chosen: Sequence[str], own_seed: int, batch_rows: int
+) -> tuple[dict[str, list[Training]], dict[str, str]]:
+    """Return the trainings of the chosen controls that were made, the first one first, and why others were not.
+
+    Under `student` stand the further trainings of the student. What an earlier choice left in the folder does not count.
+
+    Args:
+        own_seed: that student and controls are trained with where their names tell none
+    """
+    trainings: dict[str, list[Training]] = {}
     reasons: dict[str, str] = {}
-    for name in chosen:
+    for name in sorted(chosen, key=lambda one: kind_and_seed(one)[1] is not None):
+        kind, seed = kind_and_seed(name)
         note: dict[str, Any] = read_json(folder / name / places.CONTROL_NOTE)
         if not note["made"]:
             reasons[name] = note["reason"]
             continue
         place = folder / name / "model"
-        systems[name] = PlainReader(place) if name == "tf_idf" else Reader(place, batch_rows)
-    return systems, reasons
+        plain = kind in PLAIN
+        system: System = PlainReader(place) if plain else Reader(place, batch_rows)
+        number = None if plain else own_seed if seed is None else seed
+        trainings.setdefault(kind, []).append(Training(system, folder / name / places.HELD_OUT, number))
+    return trainings, reasons

@@ -31,6 +31,27 @@ def test_each_control_is_a_stage_and_stands_in_the_report(copy: TinyProject) -> 
     assert set(metrics["controls"]) == {"hard_labels"}, "what an earlier choice left behind does not count"
 
 
+def test_further_seeds_are_trained_beside_the_first_and_the_report_is_over_them(copy: TinyProject) -> None:
+    copy.set(control={"chosen": ["tf_idf", "hard_labels", "student_seed_2", "hard_labels_seed_2", "student_seed_1"]})
+    ran = copy.repro()
+    assert {"control@de-student_seed_2", "control@de-hard_labels_seed_2"} <= set(ran)
+    assert not {"student@de", "control@de-tf_idf"} & set(ran)
+    metrics = json.loads((copy.root / "data/evaluation/de/metrics.json").read_text())
+    assert metrics["trainings"] == 2
+    assert set(metrics["controls"]) == {"tf_idf", "hard_labels"}
+    assert {name: one["student_minus_control"]["trainings"] for name, one in metrics["controls"].items()} == {
+        "tf_idf": 2,
+        "hard_labels": 2,
+    }
+    page = (copy.root / "data/evaluation/de/report.md").read_text(encoding="utf-8")
+    assert "intervals over the test items and 2 trainings of the student" in page
+    assert "The student of this folder alone, one of those trainings, has an accuracy of" in page
+    assert "the student, once more with seed 1: not made, since student.seed is 1 already" in page
+    data = copy.root / "data/control/de"
+    weights = [(data / name / "model/model.safetensors").read_bytes() for name in ("student_seed_2", "hard_labels")]
+    assert weights[0] != (copy.root / "data/student/de/model/model.safetensors").read_bytes() != weights[1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "options"),
