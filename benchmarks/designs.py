@@ -243,8 +243,7 @@ def report(folders: list[Path], reference: str, params: Params) -> None:
     import numpy as np
     import pandas as pd
 
-    from kdmodels.comparison import paired_difference
-    from kdmodels.scoring import Bootstrap
+    from kdmodels.comparison import Bootstrap, paired_difference
 
     lines = [
         json.loads(path.read_text()) | ({"target": folder.name} if len(folders) > 1 else {})

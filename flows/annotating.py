@@ -86,8 +86,8 @@ def _read(table: Path, predictor: "Predictor", params: "Params") -> None:
     import numpy as np
 
     from kdmodels.annotation import read_sample, stratified
+    from kdmodels.comparison import Bootstrap
     from kdmodels.files import write_json
-    from kdmodels.scoring import Bootstrap
 
     found = read_sample(table, predictor.labels)
     answers = [one.label for one in predictor.predict(found.texts)]

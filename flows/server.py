@@ -10,6 +10,7 @@ import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 from kdmodels.errors import BadInputError
@@ -35,8 +36,11 @@ def settle() -> None:
 
 
 @contextmanager
-def prefect_server() -> Iterator[None]:
+def prefect_server(*modules: str) -> Iterator[None]:
     """Have a server in the block: the one `PREFECT_API_URL` or the profile names, or one of its own.
+
+    Args:
+        modules: imported while its own starts, since both take seconds
 
     Raises:
         BadInputError: where the user's does not answer.
@@ -66,6 +70,8 @@ def prefect_server() -> Iterator[None]:
     said: deque[str] = deque(maxlen=20)
     threading.Thread(target=said.extend, args=(process.stdout,), daemon=True).start()  # or it stops at a full pipe
     try:
+        for name in modules:
+            import_module(name)
         if not answers(f"{address}/health", START_SECONDS, lambda: process.poll() is None):
             raise RuntimeError("\n".join(["Prefect's server did not start:", *map(str.rstrip, said)]))
         with temporary_settings({PREFECT_API_URL: address}):

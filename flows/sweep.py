@@ -12,9 +12,9 @@ from prefect.cache_policies import NO_CACHE
 from flows import display
 from flows.pipeline import PipelineFailedError, pipeline, room, run_ready
 from flows.sweep_report import write_report
+from kdmodels.comparison import Bootstrap
 from kdmodels.errors import BadInputError
 from kdmodels.ranking import Place, kendall_tau, ranked
-from kdmodels.scoring import Bootstrap
 from kdmodels.tables import read_table
 from tasks import experiments, places
 from tasks.config import load_params

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdmodels.comparison import Bootstrap
 from kdmodels.errors import BadInputError
 from kdmodels.files import read_json, whole, write_json
 from kdmodels.pairs import text_hash
-from kdmodels.scoring import Bootstrap
 from kdmodels.text_files import read_lines
 
 COLUMNS = ["id", "text", "label"]

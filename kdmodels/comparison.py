@@ -1,13 +1,21 @@
 """Whether one system is better than another: the bootstrap of their paired difference over seeds and items together."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdmodels.scoring import Bootstrap
-
 Values = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals are drawn: percentile bootstrap over items (Efron 1979)."""
+
+    resamples: int
+    confidence: float
+    seed: int
 
 
 def paired_difference(

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdmodels.comparison import paired_difference
-from kdmodels.scoring import Bootstrap
+from kdmodels.comparison import Bootstrap, paired_difference
 
 Values = NDArray[np.floating[Any]]
 

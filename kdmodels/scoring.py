@@ -1,7 +1,6 @@
 """Scores of a classifier on labelled text, each with a bootstrap interval."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,10 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from kdmodels.classification import probabilities
+from kdmodels.comparison import Bootstrap
 
 Floats = NDArray[np.float32]
 Classes = NDArray[np.integer[Any]]
-
-
-@dataclass(frozen=True)
-class Bootstrap:
-    """How intervals are drawn: percentile bootstrap over items (Efron 1979)."""
-
-    resamples: int
-    confidence: float
-    seed: int
 
 
 def interval(statistic: Callable[[NDArray[np.int64]], float], items: int, draws: Bootstrap) -> dict[str, float]:

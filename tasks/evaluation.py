@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kdmodels.calibration import calibration_scores, fit_temperature, tempered
+from kdmodels.comparison import Bootstrap
 from kdmodels.evaluation_report import report
 from kdmodels.files import read_json, write_json
 from kdmodels.label_store import read_labels
@@ -17,7 +18,6 @@ from kdmodels.model_card import model_card
 from kdmodels.pictures import draw_confusion, draw_distribution, draw_reliability, draw_scores, draw_trade
 from kdmodels.predictions import predictions_table, write_confusion
 from kdmodels.scoring import (
-    Bootstrap,
     class_table,
     confusion,
     mean_share_equal,

@@ -4,8 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kdmodels.comparison import paired_difference
-from kdmodels.scoring import Bootstrap
+from kdmodels.comparison import Bootstrap, paired_difference
 from kdmodels.tables import read_table
 from tasks.ancestry import ancestry, as_mermaid, as_tree
 from tasks.sections import Params

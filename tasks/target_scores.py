@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdmodels.comparison import paired_difference
-from kdmodels.scoring import Bootstrap, gap_closed, majority, scores, share_equal
+from kdmodels.comparison import Bootstrap, paired_difference
+from kdmodels.scoring import gap_closed, majority, scores, share_equal
 from tasks.systems import Logits, Reader
 
 Texts = dict[str, list[str]]

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from kdmodels.annotation import draw, read_sample, stratified, write_sample
+from kdmodels.comparison import Bootstrap
 from kdmodels.errors import BadInputError
 from kdmodels.likeness import likeness
-from kdmodels.scoring import Bootstrap
 from kdmodels.tables import write_table
 from tests import tiny
 

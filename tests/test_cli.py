@@ -67,6 +67,14 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     assert "Usage:" in ended.stdout
 
 
+@pytest.mark.parametrize("name", ["flows.pipeline", "flows.sweep", "flows.feedback"])
+def test_a_flow_imports_nothing_that_only_its_stages_need(name: str) -> None:
+    heavy = {"torch", "transformers", "sklearn", "dvc", "matplotlib", "datasets"}
+    code = f"import sys\nimport {name}\nprint(sorted({heavy!r} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ended.stdout == "[]\n"
+
+
 def test_status_imports_nothing_heavy_and_says_why(project: Scratch) -> None:
     code = (
         "import sys\nfrom flows.cli import app\n"

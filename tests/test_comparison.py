@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from kdmodels.comparison import paired_difference
-from kdmodels.scoring import Bootstrap
+from kdmodels.comparison import Bootstrap, paired_difference
 
 DRAWS = Bootstrap(resamples=2000, confidence=0.95, seed=1)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from kdmodels.comparison import Bootstrap
 from kdmodels.ranking import holm, kendall_tau, ranked
-from kdmodels.scoring import Bootstrap
 
 DRAWS = Bootstrap(resamples=1000, confidence=0.95, seed=1)
 

@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import f1_score
 
 from kdmodels.classification import compare, cross_entropy_scores
+from kdmodels.comparison import Bootstrap
 from kdmodels.scoring import (
-    Bootstrap,
     class_table,
     confusion,
     gap_closed,

@@ -59,8 +59,8 @@ def read_pairs(found: Sequence[Found], *, source: str, target: str, path: str, t
                     f"{part.place}: line {number} is no entry of CC-CEDICT, 傳統 传统 [chuan2 tong3] /tradition/: {line[:80]!r}"
                 )
             for place, english in enumerate(_meanings(entry["meanings"])):
-                pair = (english, entry[side]) if _main(source) == "en" else (entry[side], english)
-                yield Pair(f"{part.place}:{number}.{place}", *pair, None)
+                left, right = (english, entry[side]) if _main(source) == "en" else (entry[side], english)
+                yield Pair(f"{part.place}:{number}.{place}", left, right, None)
 
 
 def _meanings(text: str) -> list[str]:
