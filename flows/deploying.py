@@ -39,6 +39,7 @@ def deploy(root: Root = Path(), debug: Debug = False) -> None:
             for name, limit in pools.items():
                 typer.echo(f"pool {name}: {_pool(client, name, limit)}")
             _deployments(root, str(client.api_url))
+            _close_parameters(client)
             typer.echo(f"automation {AUTOMATION!r}: {_automation(client)}")
             for one in client.read_deployments():
                 typer.echo(
@@ -73,6 +74,17 @@ def _deployments(root: Path, address: str) -> None:
     if ended.returncode:
         lines = [line for line in (ended.stdout + ended.stderr).split("\n") if line.strip()]
         raise BadInputError("\n".join([f"{root / _FILE}: prefect deploy refuses it:", *lines[-_SHOWN_LINES:]]))
+
+
+def _close_parameters(client: Any) -> None:
+    """Have the server refuse a parameter that the flow does not have, as it refuses one of another type by itself."""
+    from prefect.client.schemas.actions import DeploymentUpdate
+
+    for one in client.read_deployments():
+        if not (one.entrypoint or "").startswith("flows/"):
+            continue  # another project's
+        schema = {**one.parameter_openapi_schema, "additionalProperties": False}
+        client.update_deployment(one.id, DeploymentUpdate(parameter_openapi_schema=schema))
 
 
 def _automation(client: Any) -> str:

@@ -326,11 +326,11 @@ def test_a_server_that_is_not_named_does_not_answer_or_is_of_another_version_is_
         check_pool("gpu")
 
 
-def test_parameters_of_other_types_start_nothing(deployed: str) -> None:
+def test_parameters_of_other_types_or_names_start_nothing(deployed: str) -> None:
     from prefect.exceptions import PrefectHTTPStatusError
 
     with connected() as client:
         found = client.read_deployment_by_name("pipeline/scheduled")
-        for parameters in ({"stages": "student@de; touch x"}, {"stages": {"a": 1}}):
+        for parameters in ({"stages": "student@de; touch x"}, {"stages": {"a": 1}}, {"stage": ["student@de"]}):
             with pytest.raises(PrefectHTTPStatusError, match=r"4\d\d"):
                 client.create_flow_run_from_deployment(found.id, parameters=parameters)
