@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kdmodels.errors import BadInputError
 from kdmodels.files import whole
+from kdmodels.redaction import redacted
 from tasks import places
 from tasks.config import GRAPH_FILE, PARAMS_FILE
 from tasks.section_types import Data
@@ -50,8 +51,19 @@ class Request(BaseModel):
 
 
 def request(root: Path, stage: str, environment: Mapping[str, str], *, force: bool, data: Data) -> Request:
-    """Return what is sent to another machine, read from a project as it is now."""
-    files = {name: root / name for name in _CARRIED}
+    """Return what is sent to another machine, read from a project as it is now.
+
+    Raises:
+        BadInputError: where a secret would travel: whoever sees the Prefect server could read it there.
+    """
+    files = {name: (root / name).read_text(encoding="utf-8") for name in _CARRIED if (root / name).is_file()}
+    for name, text in files.items():
+        if redacted(text) != text:
+            raise BadInputError(
+                f"{root / name}: holds a secret (in an address, or the value of a secret variable), which would stand on the "
+                "Prefect server for all to read. Fetch that file once into the folder of the sources and name it there, or "
+                "run the flow on a machine that serves all pools (unset DISTILINGUA_POOLS)"
+            )
     return Request(
         stage=stage,
         force=force,
@@ -59,7 +71,7 @@ def request(root: Path, stage: str, environment: Mapping[str, str], *, force: bo
         workspace=workspace_id(root),
         commit=_commit(root),
         code=code_sha256(root),
-        files={name: path.read_text(encoding="utf-8") for name, path in files.items() if path.is_file()},
+        files=files,
         environment=dict(environment),
     )
 

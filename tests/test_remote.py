@@ -200,6 +200,16 @@ def asked_by(home: Scratch, data: Data = "remote") -> request.Request:
     return request.request(home.root, "middle@de", {}, force=False, data=data)
 
 
+def test_a_secret_does_not_travel(home: Scratch) -> None:
+    path = home.root / "params.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8") + "# https://me:verysecret@data.example/pairs.tsv\n", encoding="utf-8"
+    )
+    with pytest.raises(BadInputError, match=r"params\.yaml: holds a secret") as refused:
+        asked_by(home)
+    assert "verysecret" not in str(refused.value)
+
+
 def test_a_result_that_was_not_pushed_is_an_error_and_never_a_second_training(home: Scratch, tmp_path: Path) -> None:
     with_remote(home, tmp_path)
     home.dvc("repro", "first")
