@@ -47,7 +47,7 @@ def texts(tmp_path: Path, teacher: object) -> list[Text]:
 
 def label(model: object, texts: list[Text], store: Path, said: list[str] | None = None) -> tuple[bytes, int]:
     labels, made = label_texts(
-        model, texts, store=store, identity=IDENTITY, shard_rows=8, padding=0,
+        model, texts, store=store, identity=IDENTITY, part="all", shard_rows=8, padding=0,
         say=said.append if said is not None else lambda _: None,
     )  # fmt: skip
     return b"".join(part.tobytes() for part in (labels.logits_NC, labels.hidden_NH)), made
@@ -112,7 +112,14 @@ def test_labels_are_what_the_teacher_says_of_each_text_alone(
     import torch
 
     labels, _ = label_texts(
-        teacher, texts, store=tmp_path / "store", identity=IDENTITY, shard_rows=8, padding=0, say=lambda _: None
+        teacher,
+        texts,
+        store=tmp_path / "store",
+        identity=IDENTITY,
+        part="all",
+        shard_rows=8,
+        padding=0,
+        say=lambda _: None,
     )
     name, ids = texts[5]
     row = labels.rows_of([name])[0]
