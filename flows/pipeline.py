@@ -136,6 +136,9 @@ class _Places:
         if pool is None or self.is_here(stage):
             run_stage(self.project, stage, self.environment, tell, self.processes, force=force)
             return
+        if not force and not stale(self.project, stage):  # a clone without its outputs would run it all the same
+            tell("nothing has changed")
+            return
         from flows.remote import run_elsewhere
 
         if self.data == "remote":

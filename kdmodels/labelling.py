@@ -19,6 +19,15 @@ BACKEND = "torch"
 DTYPE = "float32"
 
 
+def bucket_of(model: Any, bucket: int) -> int:
+    """Return the tokens that lengths are rounded up to, for texts that a model reads together.
+
+    A recurrent network packs a batch by its lengths, so that a text's sums depend on how long the others are: it reads
+    texts of one length together. Others read up to `bucket` lengths together.
+    """
+    return 1 if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()) else bucket
+
+
 def label_texts(
     model: Any,
     texts: Sequence[Text],

@@ -14,7 +14,7 @@ from kdmodels.errors import BadInputError
 from kdmodels.files import folder_sha256
 from kdmodels.label_parts import LabelPart, corpus_sha256, write_part
 from kdmodels.label_store import Identity, SoftLabels, join
-from kdmodels.labelling import BACKEND, DTYPE, POOLING, Text, label_texts
+from kdmodels.labelling import BACKEND, DTYPE, POOLING, Text, bucket_of, label_texts
 from kdmodels.parts import belongs
 from kdmodels.tables import read_table
 from kdmodels.token_table import read_tokens
@@ -86,16 +86,17 @@ def labelling(
 
 
 def _identity(teacher: Path, params: Params) -> Identity:
+    model = load_model(teacher)
     return Identity(
         teacher=folder_sha256(teacher),
         folds=(),
         tokenizer=tokenizer_sha256(load_tokenizer(teacher)),
         maximum_length=params.tokens.maximum_length,
-        labels=tuple(label_names(load_model(teacher))),
+        labels=tuple(label_names(model)),
         pooling=POOLING,
         backend=BACKEND,
         dtype=DTYPE,
-        batch=(params.labelling.batch_rows, params.labelling.bucket),
+        batch=(params.labelling.batch_rows, bucket_of(model, params.labelling.bucket)),
     )
 
 

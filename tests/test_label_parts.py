@@ -16,9 +16,10 @@ from kdmodels.encoder import load_tokenizer
 from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.label_parts import LabelPart, corpus_sha256, join_parts, write_part
 from kdmodels.label_store import Identity, SoftLabels, join, read_labels, write_labels
-from kdmodels.labelling import Text, label_texts
+from kdmodels.labelling import Text, bucket_of, label_texts
 from kdmodels.pairs import text_hash
 from kdmodels.parts import belongs
+from kdmodels.untrained import save_untrained_bilstm
 from tests import tiny
 from tests.tiny_project import TinyProject
 
@@ -145,24 +146,45 @@ def test_an_incomplete_part_is_refused(parts: Path, name: str) -> None:
         join_parts(parts, THIRDS)
 
 
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[Text]]:
-    """A tiny teacher, and texts of several lengths."""
-    folder = tiny.bert_teacher(tmp_path_factory.mktemp("teacher"))
+Texts = tuple[Any, list[Text]]
+
+
+def read(folder: Path, made: list[str]) -> Texts:
     tokenizer = load_tokenizer(folder)
-    made = [f"{one} {two}" for one in tiny.ENGLISH for two in ("", *tiny.ENGLISH[:4])]
     return load_model(folder).eval(), [(text_hash(text), np.array(tokenizer(text)["input_ids"])) for text in made]
 
 
-@pytest.mark.parametrize("count", [2, 3, 7])
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Texts:
+    """A tiny teacher, and texts of several lengths."""
+    made = [f"{one} {two}" for one in tiny.ENGLISH for two in ("", *tiny.ENGLISH[:4])]
+    return read(tiny.bert_teacher(tmp_path_factory.mktemp("teacher")), made)
+
+
+@pytest.fixture(scope="module")
+def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Texts:
+    """A teacher whose sums depend on the lengths of what it reads together: it must be as wide as real ones for that."""
+    random = np.random.default_rng(0)
+    made = [" ".join(f"w{word}" for word in random.integers(300, size=random.integers(3, 30))) for _ in range(300)]
+    folder = tmp_path_factory.mktemp("recurrent")
+    save_untrained_bilstm(
+        folder, made, ["a", "b"], vocabulary_size=400, lowercase=True, maximum_length=64, embedding_width=300,
+        hidden_width=256, depth=1, dropout=0.3, seed=1,
+    )  # fmt: skip
+    return read(folder, made)
+
+
+@pytest.mark.parametrize("count", [2, 7])
+@pytest.mark.parametrize("teacher", ["texts", "recurrent"])
 def test_what_the_teacher_says_of_a_text_does_not_depend_on_the_part(
-    texts: tuple[Any, list[Text]], tmp_path: Path, count: int
+    teacher: str, count: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    model, every = texts
+    model, every = request.getfixturevalue(teacher)
+    identity = replace(IDENTITY, batch=(16, bucket_of(model, 8)))
 
     def label(store: Path, name: str) -> SoftLabels:
         own = [text for text in every if belongs(text[0], name)]
-        settings: Any = {"identity": IDENTITY, "shard_rows": 8, "padding": 0, "say": lambda _: None}
+        settings: Any = {"identity": identity, "shard_rows": 32, "padding": 0, "say": lambda _: None}
         labels, made = label_texts(model, own, store=store, part=name, **settings)
         assert made == len(own)
         return labels
@@ -170,14 +192,15 @@ def test_what_the_teacher_says_of_a_text_does_not_depend_on_the_part(
     whole = label(tmp_path / "whole", "all")
     names = [f"{number}_of_{count}" for number in range(1, count + 1)]
     for stores in (names, ["shared"] * count):  # of a worker each, or of all
-        joined = join([label(tmp_path / store, name) for store, name in zip(stores, names, strict=True)]).sorted_rows()
+        parts = [label(tmp_path / store, name) for store, name in zip(stores, names, strict=True)]
+        joined = join(parts).sorted_rows()
         assert joined.hashes_N.tolist() == whole.hashes_N.tolist()
         assert joined.logits_NC.tobytes() == whole.logits_NC.tobytes()
         assert joined.hidden_NH.tobytes() == whole.hidden_NH.tobytes()
 
 
 def test_workers_of_one_store_label_other_parts_at_once_and_the_same_part_one_after_the_other(
-    texts: tuple[Any, list[Text]], tmp_path: Path
+    texts: Texts, tmp_path: Path
 ) -> None:
     from filelock import FileLock, Timeout
 

@@ -1,12 +1,15 @@
 """The parts of a corpus go to GPU workers in clones of their own, and come home as the soft labels of one machine."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flows import remote
 from flows.deploying import deploy
 from flows.pipeline import pipeline
 from tasks import pools
+from tasks.request import Request
 from tests.test_remote import git, worker
 from tests.tiny_project import TinyProject
 
@@ -32,8 +35,17 @@ def test_two_workers_with_clones_label_a_half_each_and_the_soft_labels_are_the_s
     clones = [tmp_path / "one", tmp_path / "two"]
     for clone in clones:
         git(tmp_path, "clone", "--quiet", str(copy.root), str(clone))
+    sent: list[str] = []
+    send = remote.run_elsewhere
+
+    def noted(pool: str, asked: Request, *rest: Any) -> None:
+        sent.append(asked.stage)
+        send(pool, asked, *rest)
+
+    monkeypatch.setattr(remote, "run_elsewhere", noted)
     with worker(clones[0], prefect_api, tmp_path / "one.log"), worker(clones[1], prefect_api, tmp_path / "two.log"):
         pipeline(str(copy.root), ["soft_labels@de"])
+    assert sorted(sent) == [f"labelling@de-{name}" for name in HALVES], "no teacher is trained, though sources ran"
     assert sorted(map(parts, clones)) == [[name] for name in HALVES], "each worker has labelled one"
     assert parts(copy.root) == HALVES, "what was not split has gone"
     after = copy.outputs()
