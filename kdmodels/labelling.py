@@ -15,8 +15,17 @@ from kdmodels.label_store import Identity, SoftLabels, append_shard, join, read_
 
 Text = tuple[str, NDArray[np.integer]]  # its hash and its token ids
 POOLING = "masked mean of the last hidden layer"
-BACKEND = "torch"
 DTYPE = "float32"
+
+
+def device() -> str:
+    """Return where the teacher reads: on the GPU, where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def backend() -> str:
+    """Return what computes, with the kind of GPU: labels of two kinds differ in their last bits, and are never mixed."""
+    return "torch" if device() == "cpu" else f"torch, {torch.cuda.get_device_name()}"
 
 
 def bucket_of(model: Any, bucket: int) -> int:

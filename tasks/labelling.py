@@ -14,7 +14,7 @@ from kdmodels.errors import BadInputError
 from kdmodels.files import folder_sha256
 from kdmodels.label_parts import LabelPart, corpus_sha256, write_part
 from kdmodels.label_store import Identity, SoftLabels, join
-from kdmodels.labelling import BACKEND, DTYPE, POOLING, Text, bucket_of, label_texts
+from kdmodels.labelling import DTYPE, POOLING, Text, backend, bucket_of, device, label_texts
 from kdmodels.parts import belongs
 from kdmodels.tables import read_table
 from kdmodels.token_table import read_tokens
@@ -94,7 +94,7 @@ def _identity(teacher: Path, params: Params) -> Identity:
         maximum_length=params.tokens.maximum_length,
         labels=tuple(label_names(model)),
         pooling=POOLING,
-        backend=BACKEND,
+        backend=backend(),
         dtype=DTYPE,
         batch=(params.labelling.batch_rows, bucket_of(model, params.labelling.bucket)),
     )
@@ -102,7 +102,7 @@ def _identity(teacher: Path, params: Params) -> Identity:
 
 def _label(folder: Path, texts: list[Text], identity: Identity, part: str, params: Params) -> tuple[SoftLabels, int]:
     return label_texts(
-        load_model(folder).eval(),
+        load_model(folder).eval().to(device()),
         texts,
         store=places.label_store(Path()),
         identity=identity,
