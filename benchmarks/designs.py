@@ -133,6 +133,7 @@ def run(params: Params, folder: Path, given: argparse.Namespace) -> None:
     from tasks.corpus import corpus
     from tasks.encoder import encoder
     from tasks.labelled import labelled
+    from tasks.labelling import labelling
     from tasks.soft_labels import soft_labels
     from tasks.sources import sources
     from tasks.teacher import teacher
@@ -162,11 +163,16 @@ def run(params: Params, folder: Path, given: argparse.Namespace) -> None:
             folder / f"tokens/{target}",
             lambda out, table=table: tokens(table, table.with_name("dictionary.parquet"), start, out, params, record),
         )  # type: ignore[misc]
+
+        def label(out: Path, ids: Path = ids, table: Path = table) -> None:
+            for part in params.labelling.parts:
+                (out / part).mkdir()
+                labelling(ids, table, made / "model", made / "folds", out / part, params, record)
+
+        parts = once(folder / f"labelling/{params.seed}/{target}", label)
         labels = once(
             folder / f"soft_labels/{params.seed}/{target}",
-            lambda out, ids=ids, table=table: soft_labels(  # type: ignore[misc]
-                ids, table, made / "model", made / "folds", out, params, record
-            ),
+            lambda out, parts=parts: soft_labels(parts, out, params, record),  # type: ignore[misc]
         )
         for design in given.designs:
             place = folder / f"results/{target}-{params.student.seed}-{design}.json"

@@ -49,6 +49,18 @@ class Identity:
         """Return the name of this identity's folder in the store."""
         return hash_of(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
 
+    @classmethod
+    def of(cls, made_by: dict[str, Any]) -> "Identity":
+        """Return the identity that a manifest says.
+
+        Raises:
+            TypeError: where it is not one.
+        """
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in made_by.items()
+        }
+        return cls(**fields)
+
 
 @dataclass(frozen=True)
 class SoftLabels:
@@ -148,7 +160,7 @@ def read_manifest(folder: Path, identity: Identity | None) -> dict[str, Any]:
     path = folder / MANIFEST
     manifest = read_json(path)
     if not isinstance(manifest, dict) or set(manifest) != {"made_by", "shards"}:
-        raise DamagedError(f"{path}: not a manifest of soft labels. Make it again: dvc repro --force soft_labels")
+        raise DamagedError(f"{path}: not a manifest of soft labels. Make it again: {_AGAIN}")
     if identity is not None:
         expected = json.loads(json.dumps(asdict(identity)))
         for field, value in expected.items():
@@ -191,10 +203,8 @@ def _seals(labels: SoftLabels) -> list[bytes]:
     return [label_seal(*row) for row in rows]
 
 
-_REMEDY = (
-    "Restore it (dvc checkout --force) or, where the cache is damaged too, make it again (dvc repro --force on the "
-    "soft_labels stage of its language)"
-)
+_AGAIN = "dvc repro --force on the stage of this folder"
+_REMEDY = f"Restore it (dvc checkout --force) or, where the cache is damaged too, make it again ({_AGAIN})"
 
 
 def read_labels(folder: Path, identity: Identity | None) -> SoftLabels:
@@ -207,8 +217,11 @@ def read_labels(folder: Path, identity: Identity | None) -> SoftLabels:
     return join([read_shard(folder, entry) for entry in entries]).sorted_rows()
 
 
-def write_labels(folder: Path, identity: Identity, labels: SoftLabels, shard_rows: int) -> None:
-    """Write all rows as a folder of shards."""
+def write_labels(folder: Path, identity: Identity, labels: SoftLabels | None, shard_rows: int) -> None:
+    """Write all rows as a folder of shards; without rows, a manifest alone."""
+    if labels is None:
+        _write_manifest(folder, identity, [])
+        return
     for start in range(0, len(labels), shard_rows):
         append_shard(folder, identity, labels.at(slice(start, start + shard_rows)))
 

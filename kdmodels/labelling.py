@@ -15,8 +15,26 @@ from kdmodels.label_store import Identity, SoftLabels, append_shard, join, read_
 
 Text = tuple[str, NDArray[np.integer]]  # its hash and its token ids
 POOLING = "masked mean of the last hidden layer"
-BACKEND = "torch"
 DTYPE = "float32"
+
+
+def device() -> str:
+    """Return where the teacher reads: on the GPU, where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def backend() -> str:
+    """Return what computes, with the kind of GPU: labels of two kinds differ in their last bits, and are never mixed."""
+    return "torch" if device() == "cpu" else f"torch, {torch.cuda.get_device_name()}"
+
+
+def bucket_of(model: Any, bucket: int) -> int:
+    """Return the tokens that lengths are rounded up to, for texts that a model reads together.
+
+    A recurrent network packs a batch by its lengths, so that a text's sums depend on how long the others are: it reads
+    texts of one length together. Others read up to `bucket` lengths together.
+    """
+    return 1 if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()) else bucket
 
 
 def label_texts(
@@ -25,6 +43,7 @@ def label_texts(
     *,
     store: Path,
     identity: Identity,
+    part: str,
     shard_rows: int,
     padding: int,
     say: Callable[[str], None],
@@ -32,30 +51,37 @@ def label_texts(
     """Return soft labels of all texts, sorted by hash, and the number of teacher passes over texts that it took.
 
     What the store holds is not computed again; what is computed goes into the store shard by shard, so that an
-    interrupted run goes on where it stopped. Others who label with the same teacher meanwhile wait.
+    interrupted run goes on where it stopped. Others who label the same part with the same teacher meanwhile wait, since they
+    may want the same texts; those of other parts do not, since theirs are other texts.
+
+    Args:
+        part: to which all the texts belong, such as `1_of_2`
 
     Raises:
         DamagedError: where the teacher gives a value that is not finite.
     """
     folder = store / identity.key
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    files = FileLock(folder / ".lock")
+    with FileLock(folder / f".{part}.lock"):
         refused: list[str] = []
-        known = read_store(folder, identity, refused)
+        with files:
+            known = read_store(folder, identity, refused)
         for message in refused:
             say(f"warning: refused and made again: {message}")
         done = set() if known is None else set(known.hashes_N.tolist())
         missing = {name: ids for name, ids in texts if name not in done}
         say(f"{len(texts) - len(missing)} of {len(texts)} texts are labelled already")
-        parts = [] if known is None else [known]
+        found = [] if known is None else [known]
         made = 0
         for shard in _shards(missing, identity.batch, shard_rows):
-            part = join([_label_batch(model, batch, identity.batch, padding) for batch in shard])
-            append_shard(folder, identity, part)
-            parts.append(part)
-            made += len(part)
+            labels = join([_label_batch(model, batch, identity.batch, padding) for batch in shard])
+            with files:
+                append_shard(folder, identity, labels)
+            found.append(labels)
+            made += len(labels)
             say(f"labelled {made} of {len(missing)} texts")
-    everything = join(parts).sorted_rows()
+    everything = join(found).sorted_rows()
     wanted = everything.rows_of(sorted(name for name, _ in texts))
     return everything.at(wanted), made
 

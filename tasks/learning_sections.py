@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from kdmodels.parts import check_complete
 from tasks.section_types import Name, OptionalText, Or, Positive, Section, Seed, Share
 
 
@@ -34,19 +35,19 @@ class Teacher(Training):
     untrained: Untrained
 
 
-class SoftLabels(Section):
+def _complete(parts: list[str]) -> list[str]:
+    check_complete(parts)
+    return parts
+
+
+class Labelling(Section):
+    parts: Annotated[list[str], AfterValidator(_complete)]
     batch_rows: Positive
     bucket: Positive
-    shard_rows: Positive
 
-    @model_validator(mode="after")
-    def _whole_batches(self) -> "SoftLabels":
-        if self.shard_rows % self.batch_rows:
-            raise ValueError(
-                f"shard_rows {self.shard_rows} is no multiple of batch_rows {self.batch_rows}: "
-                "a resumed run would cut other batches than an undisturbed one"
-            )
-        return self
+
+class SoftLabels(Section):
+    shard_rows: Positive
 
 
 class Change(Section):

@@ -5,8 +5,10 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kdmodels.redaction import redacted
 from tasks.config import GRAPH_FILE, PARAMS_FILE, read_yaml
@@ -97,6 +99,52 @@ def versions(root: Path) -> dict[str, str]:
         tags |= {"git_commit": commit, "mlflow.source.git.commit": commit}
     tags["code_dirty"] = str(any(line and not line.startswith("#") for line in lines)).lower()
     return tags
+
+
+def pieces(root: Path, read: Mapping[str, Path], params: Params) -> dict[str, Path]:
+    """Return what a stage reads, a folder above the outputs of several stages as those: their runs are known by them.
+
+    Args:
+        read: path of each key, such as data/labelling/de.
+
+    Returns:
+        `labelling/all`: data/labelling/de/all, and the rest as it was given
+    """
+    if not (root / GRAPH_FILE).is_file():
+        return dict(read)
+    made = _matrix_outputs(root, params)
+    found: dict[str, Path] = {}
+    for key, path in read.items():
+        below = [out for out in made if path in out.parents and (root / out).exists()]
+        found |= {f"{key}/{out.relative_to(path).as_posix()}": out for out in below} or {key: path}
+    return found
+
+
+def _matrix_outputs(root: Path, params: Params) -> list[Path]:
+    """Return the folders that the stages of each matrix of dvc.yaml write, with these params."""
+    values = params.model_dump(mode="json", by_alias=True)
+    found = []
+    for stage in (read_yaml(root / GRAPH_FILE).get("stages") or {}).values():
+        matrix = stage.get("matrix")
+        folder = next((word.removeprefix("out=") for word in stage["cmd"].split() if word.startswith("out=")), "")
+        if not matrix or not folder:
+            continue
+        lists = [[(f"${{item.{name}}}", item) for item in _value(values, key)] for name, key in matrix.items()]
+        for items in product(*lists):
+            out = folder
+            for word, item in items:
+                out = out.replace(word, item)
+            found.append(Path(out))
+    return found
+
+
+def _value(values: Any, reference: Any) -> Any:
+    """Return what dvc.yaml writes as `${section.key}`; a list that stands there itself is its own value."""
+    if isinstance(reference, str):
+        for key in reference.removeprefix("${").removesuffix("}").split("."):
+            values = values[key]
+        return values
+    return reference
 
 
 def data_set(path: Path) -> str:

@@ -4,6 +4,8 @@ They are kept at an absolute path, which `dvc exp run` finds too: it works in te
 """
 
 import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 FEEDBACK = Path("feedback.json")  # in the project: what students tell the teacher, tracked by git
@@ -44,6 +46,18 @@ def partial_output(out: Path) -> Path:
 def published(partial: Path) -> Path:
     """Return the folder that a stage's output becomes, from the folder it is written to before."""
     return partial.with_name(partial.name.removeprefix(".").removesuffix(".partial"))
+
+
+def remove_others(folder: Path, names: Sequence[str]) -> list[str]:
+    """Remove the outputs in a folder that no stage has any more, half-written ones too, and return what they are called.
+
+    Args:
+        names: of the outputs that stages have there
+    """
+    others = [path for path in sorted(folder.glob("*")) if published(path).name not in names]
+    for path in others:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    return [path.name for path in others]
 
 
 def tracking_store(root: Path) -> str:

@@ -173,7 +173,7 @@ def recorded(name: str, inputs: dict[str, Path], out: Path, params: Params) -> I
         tags = {"stage": name, **({"language": language} if language else {}), **lineage.versions(root)}
         tags |= {"mlflow.source.name": GRAPH_FILE, "mlflow.note.content": lineage.description(root, name)}
         run.start(lineage.instance(name, out), tags, lineage.numbers(name, params))
-        record.inputs(inputs)
+        record.inputs(lineage.pieces(root, inputs, params))
         for file in lineage.STATE_FILES:
             if (root / file).is_file():
                 run.text(f"{lineage.STATE}/{file}", (root / file).read_text(encoding="utf-8"))

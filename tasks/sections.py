@@ -10,6 +10,7 @@ from tasks.learning_sections import FIXED as FIXED
 from tasks.learning_sections import Change as Change
 from tasks.learning_sections import Feedback as Feedback
 from tasks.learning_sections import Joint as Joint
+from tasks.learning_sections import Labelling as Labelling
 from tasks.learning_sections import SoftLabels as SoftLabels
 from tasks.learning_sections import Student as Student
 from tasks.learning_sections import Teacher as Teacher
@@ -168,6 +169,7 @@ class Params(Section):
     corpus: Corpus
     tokens: Tokens
     teacher: Teacher
+    labelling: Labelling
     soft_labels: SoftLabels
     student: Student
     control: Control
@@ -192,5 +194,15 @@ class Params(Section):
         if self.student.label_loss != "none" and not self.labelled.target_labels:
             raise ValueError(
                 f"student.label_loss: {self.student.label_loss!r} needs labelled target text: set labelled.target_labels: true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _whole_batches(self) -> "Params":
+        shard, batch = self.soft_labels.shard_rows, self.labelling.batch_rows
+        if shard % batch:
+            raise ValueError(
+                f"soft_labels.shard_rows {shard} is no multiple of labelling.batch_rows {batch}: "
+                "a resumed run would cut other batches than an undisturbed one"
             )
         return self

@@ -1,21 +1,11 @@
-"""The teacher's soft labels of every distinct source text."""
+"""The teacher's soft labels of every distinct source text: its parts, joined."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kdmodels.classification import label_names, load_model
-from kdmodels.cross_fitting import MAIN, folds_to_label_by
-from kdmodels.encoder import load_tokenizer, tokenizer_sha256
-from kdmodels.errors import BadInputError
-from kdmodels.files import folder_sha256, write_json
-from kdmodels.label_store import Identity, SoftLabels, join, write_labels
-from kdmodels.labelling import BACKEND, DTYPE, POOLING, Text, label_texts
-from kdmodels.tables import read_table
-from kdmodels.token_table import read_tokens
+from kdmodels.files import write_json
+from kdmodels.label_parts import join_parts
+from kdmodels.label_store import write_labels
 from tasks import places
 from tasks.sections import Params
 
@@ -23,83 +13,19 @@ if TYPE_CHECKING:
     from tasks.recording import Recorder
 
 
-def soft_labels(
-    tokens: Path, pairs: Path, teacher: Path, folds: Path, out: Path, params: Params, record: "Recorder"
-) -> None:
-    """Write raw logits and pooled hidden states of the source texts, sharded, with a manifest.
+def soft_labels(labelling: Path, out: Path, params: Params, record: "Recorder") -> None:
+    """Join the parts of `labelling.parts`: the same bytes, however many there are.
 
-    They are copied from the label store, which outlasts outputs and is shared by all targets; what it lacks is
-    labelled first. A text that the teacher learned from is labelled by the teacher of its fold, where there are folds;
-    folds.json counts how many such texts there are, and by whom they were labelled.
+    What parts of another split have left there is removed first: DVC would count it among what this stage reads, on this
+    machine alone.
 
     Raises:
-        BadInputError: where tokens and pairs come from different runs.
+        BadInputError: where a part is missing, or does not fit the others.
     """
-    table = read_tokens(tokens)
-    ids: dict[str, NDArray[np.integer[Any]]] = {
-        name: np.array(row, dtype=np.int64) for name, row in zip(table["source_hash"], table["source_ids"], strict=True)
-    }
-    sources = read_table(pairs, ["source_hash", "source"])
-    text_of = dict(zip(sources["source_hash"].to_pylist(), sources["source"].to_pylist(), strict=True))
-    assignment = read_table(folds / "assignment.parquet", ["text", "fold"])
-    learned, fold_numbers = assignment["text"].to_pylist(), assignment["fold"].to_numpy()
-    names = sorted(ids)
-    unknown = [name for name in names if name not in text_of]
-    if unknown:
-        raise BadInputError(
-            f"{pairs}: lacks the text {unknown[0]} ({len(unknown)} such texts) that {tokens} has: they come from different "
-            "runs. Make both again: dvc repro"
-        )
-    near = params.corpus.cleaning.leak_near
-    places_in = folds_to_label_by([text_of[name] for name in names], learned, np.arange(len(learned)), near)
-    fold_N = np.where(places_in == MAIN, MAIN, fold_numbers[np.maximum(places_in, 0)])
-    made = 0
-    parts: list[SoftLabels] = []
-    teachers: list[str] = []
-    main = _identity(teacher, params)
-    for fold in [MAIN, *sorted(set(fold_N.tolist()) - {MAIN})]:
-        folder = teacher if fold == MAIN else folds / str(fold)
-        identity = main if fold == MAIN else _identity(folder, params)
-        texts = [(name, ids[name]) for name, own in zip(names, fold_N, strict=True) if own == fold]
-        if not texts:
-            continue
-        labels, passes = _label(folder, texts, identity, params)
-        made += passes
-        parts.append(replace(labels, folds_N=np.full(len(labels), fold, dtype=np.int8)))
-        teachers += [] if fold == MAIN else [identity.teacher]
-    labels = join(parts).sorted_rows()
-    write_labels(out, replace(main, folds=tuple(teachers)), labels, params.soft_labels.shard_rows)
-    seen = places_in != MAIN
-    counts = {
-        "texts": len(names),
-        "in_sample": int((seen & (fold_N == MAIN)).sum()),
-        "out_of_fold": int((seen & (fold_N != MAIN)).sum()),
-    }
-    write_json(out / "folds.json", counts)
-    record.metrics({**{name: float(value) for name, value in counts.items()}, "teacher_passes": made})
-
-
-def _identity(teacher: Path, params: Params) -> Identity:
-    return Identity(
-        teacher=folder_sha256(teacher),
-        folds=(),
-        tokenizer=tokenizer_sha256(load_tokenizer(teacher)),
-        maximum_length=params.tokens.maximum_length,
-        labels=tuple(label_names(load_model(teacher))),
-        pooling=POOLING,
-        backend=BACKEND,
-        dtype=DTYPE,
-        batch=(params.soft_labels.batch_rows, params.soft_labels.bucket),
-    )
-
-
-def _label(folder: Path, texts: list[Text], identity: Identity, params: Params) -> tuple[SoftLabels, int]:
-    return label_texts(
-        load_model(folder).eval(),
-        texts,
-        store=places.label_store(Path()),
-        identity=identity,
-        shard_rows=params.soft_labels.shard_rows,
-        padding=load_tokenizer(folder).pad_token_id,
-        say=lambda line: print(line, flush=True),
-    )
+    parts = params.labelling.parts
+    for name in places.remove_others(labelling, parts):
+        print(f"removed {labelling / name}, which is of another split", flush=True)
+    whole = join_parts(labelling, parts)
+    write_labels(out, whole.identity, whole.labels, params.soft_labels.shard_rows)
+    write_json(out / "folds.json", whole.counts)
+    record.metrics({name: float(value) for name, value in whole.counts.items()})

@@ -75,15 +75,18 @@ def _declared(stage: Any, root: Path) -> bool:
     return bool(getattr(stage, "name", None)) and Path(stage.path).resolve() == (root / GRAPH_FILE).resolve()
 
 
-def stale(root: Path) -> dict[str, list[str]]:
+def stale(root: Path, *stages: str) -> dict[str, list[str]]:
     """Return the stages whose code, numbers, inputs or outputs differ from those in dvc.lock, each with the reasons.
 
     Stages behind them are not in it: whether they change shows when those before them have run.
 
+    Args:
+        stages: that are looked at; none: all
+
     Raises:
         BadInputError: where DVC cannot say.
     """
-    ended = ask(root, "status", "--json")
+    ended = ask(root, "status", "--json", *stages)
     if ended.returncode:
         raise BadInputError(f"dvc status: {ended.stderr.strip().removeprefix('ERROR: ')}")
     return {name: [*_reasons(found)] for name, found in json.loads(ended.stdout).items() if found}

@@ -1,5 +1,6 @@
 """From a student one walks back to every run and file that it was made from."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tasks.descent import as_list, descent
 from tasks.hashes import dvc_md5
 from tasks.recording import recorded, run_that_made
 from tasks.sections import Params
-from tests.recording_project import make, runs, write
+from tests.recording_project import PROJECT, make, runs, write
 
 
 def made(params: Params) -> Path:
@@ -63,6 +64,24 @@ def test_a_walk_reaches_each_run_once_and_all_that_came_from_outside(client: Any
     graph = as_mermaid(top)
     assert graph.startswith('graph LR\n  n0["student@de<br/>') and graph.count('("a.gz<br/>CC0-1.0")') == 1
     assert graph.count(" --> ") == 5
+
+
+def test_what_several_stages_wrote_below_one_folder_leads_to_each_of_them(client: Any, params: Params) -> None:
+    shutil.copy(PROJECT / "dvc.yaml", "dvc.yaml")
+    halves = ["1_of_2", "2_of_2"]
+    split = params.model_copy(update={"labelling": params.labelling.model_copy(update={"parts": halves})})
+    for name in ("all", *halves):
+        make("labelling", {}, f"data/labelling/de/{name}", split, name)
+    for name in ("tf_idf", "hard_labels"):
+        make("control", {}, f"data/control/de/{name}", split, name)
+    make("soft_labels", {"labelling": Path("data/labelling/de")}, "data/soft_labels/de", split)
+    inputs = {"soft_labels": Path("data/soft_labels/de"), "controls": Path("data/control/de")}
+    make("evaluation", inputs, "data/evaluation/de", split, "evaluation")
+    top = ancestry(Path(), runs(client)["evaluation@de"].info.run_id)
+    assert [one.name for one in top.parents] == ["soft_labels@de", "control@de"] and not top.unknown
+    assert [one.name for one in top.parents[0].parents] == ["labelling@de"] * 2 and not top.parents[0].unknown
+    read = {entry.dataset.name for entry in runs(client)["soft_labels@de"].inputs.dataset_inputs}
+    assert read == {"labelling/de/1_of_2", "labelling/de/2_of_2"}, "what another split left behind is not read"
 
 
 def test_what_is_not_recorded_is_said(client: Any, project: Path, params: Params) -> None:

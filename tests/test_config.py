@@ -138,7 +138,28 @@ def test_the_projects_own_params_are_right_and_frozen() -> None:
         ("- zh", "- $(x)", "targets.2: a language code"),
         ("- zh", "- German", "targets.2: a language code"),
         ("- zh", "- 7", "targets.2: "),
-        ("  shard_rows: 512", "  shard_rows: 100", "shard_rows 100 is no multiple of batch_rows 32"),
+        ("  shard_rows: 512", "  shard_rows: 100", "shard_rows 100 is no multiple of labelling.batch_rows 32"),
+        (
+            "  - all ",
+            "  - 1_of_2 ",
+            "labelling.parts: 2_of_2 is missing; expected: [all], or every part of one split, such",
+        ),
+        ("  - all ", "  - 1_of_2\n  - 1_of_2\n  - 2_of_2 ", "labelling.parts: a part stands in it twice; expected: "),
+        ("  - all ", "  - 1_of_2\n  - 2_of_3 ", "labelling.parts: '1_of_2' is no part of a split into 3; expected: "),
+        (
+            "  - all ",
+            "  - all\n  - 2_of_2 ",
+            "labelling.parts: 'all' is no part of a split into 2; expected: [all], or",
+        ),
+        (
+            "  - all ",
+            "  - 3_of_2 ",
+            "labelling.parts: '3_of_2' is no name of a part; expected: [all], or every part of",
+        ),
+        ("  - all ", "  - 1_of_1 ", "labelling.parts: '1_of_1' is no name of a part; expected: [all]"),
+        ("  - all ", "  - ../x ", "labelling.parts: '../x' is no name of a part; expected: [all]"),
+        ("  - all ", "  - $(touch x) ", "labelling.parts: '$(touch x)' is no name of a part; expected: [all]"),
+        ("  - all ", "  - 1 ", "labelling.parts.0: input should be a valid string"),
         ("  weights_sha256: 53", "  weights_sha256: xy", "teacher.weights_sha256: "),
         ("seed: 1 ", "seed: !!python/object:os.system 1 ", "not readable as YAML"),
         ("seed: 1 ", "seed: 1\nseed: 2 ", "not readable as YAML"),
@@ -155,6 +176,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str
 @pytest.mark.parametrize("code", ["no", "pt-BR", "zh-Hant", "swh", "es-419"])
 def test_language_codes_of_every_kind_are_taken(tmp_path: Path, code: str) -> None:
     assert load_params(changed(tmp_path, "- zh", f"- {code}")).targets[-1] == code
+
+
+def test_the_parts_of_a_split_are_taken_in_any_order(tmp_path: Path) -> None:
+    assert load_params(ROOT).labelling.parts == ["all"]
+    found = load_params(changed(tmp_path, "  - all ", "  - 3_of_3\n  - 1_of_3\n  - 2_of_3 "))
+    assert found.labelling.parts == ["3_of_3", "1_of_3", "2_of_3"]
 
 
 @pytest.mark.parametrize(
@@ -193,6 +220,6 @@ def test_a_temporary_copy_of_an_experiment_finds_the_projects_home(
 def test_the_stages_are_those_of_dvc_yaml(tmp_path: Path) -> None:
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     assert stage_names(tmp_path) == [
-        "sources", "labelled", "corpus", "encoder", "tokens", "teacher", "soft_labels", "student", "control",
-            "joint", "evaluation",
+        "sources", "labelled", "corpus", "encoder", "tokens", "teacher", "labelling", "soft_labels",
+            "student", "control", "joint", "evaluation",
     ]  # fmt: skip

@@ -15,7 +15,7 @@ def test_each_control_is_a_stage_and_stands_in_the_report(copy: TinyProject) -> 
     ran = copy.repro()
     chosen = ["control@de-hard_labels", "control@de-random_weights", "control@de-target_labels"]
     assert set(chosen) <= set(ran)
-    assert not {"teacher", "soft_labels@de", "student@de"} & set(ran)
+    assert not {"teacher", "labelling@de-all", "soft_labels@de", "student@de"} & set(ran)
     metrics = json.loads((copy.root / "data/evaluation/de/metrics.json").read_text())
     assert set(metrics["controls"]) == {"tf_idf", "hard_labels", "random_weights"}
     for found in metrics["controls"].values():

@@ -19,6 +19,7 @@ from kdmodels.label_store import read_labels
 from kdmodels.token_table import read_tokens
 from tasks import teacher as stage
 from tasks.config import load_params
+from tasks.labelling import labelling
 from tasks.soft_labels import soft_labels
 from tests.tiny_project import TinyProject
 
@@ -144,7 +145,36 @@ def test_tokens_of_another_run_than_the_pairs_are_refused(project: TinyProject, 
     made = (data / "tokens/de", tmp_path / "pairs.parquet", data / "teacher/model", data / "teacher/folds")
     record: Any = None
     with pytest.raises(BadInputError, match=r"lacks the text \w+ \(1 such texts\).*different runs.*dvc repro"):
-        soft_labels(*made, tmp_path, load_params(project.root), record)
+        labelling(*made, tmp_path / "all", load_params(project.root), record)
+
+
+def test_parts_with_folds_are_joined_to_the_bytes_of_what_is_not_split(
+    project: TinyProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part on a machine of its own: with a label store of its own."""
+    data = project.root / "data"
+    made = (data / "tokens/de", data / "corpus/de/pairs.parquet", data / "teacher/model", data / "teacher/folds")
+    params = load_params(project.root)
+    names = ["3_of_3", "1_of_3", "2_of_3"]
+    passes: list[float] = []
+
+    class Record:
+        def metrics(self, values: dict[str, float]) -> None:
+            passes.append(values.get("teacher_passes", 0.0))
+
+    record: Any = Record()
+    for name in names:
+        monkeypatch.setenv("DISTILINGUA_HOME", str(tmp_path / name))
+        (tmp_path / "de" / name).mkdir(parents=True)
+        labelling(*made, tmp_path / "de" / name, params, record)
+    counts = json.loads((data / "soft_labels/de/folds.json").read_text())
+    assert sum(passes) == counts["texts"] and min(passes) > 0
+    split = params.model_copy(update={"labelling": params.labelling.model_copy(update={"parts": names})})
+    (tmp_path / "joined").mkdir()
+    soft_labels(tmp_path / "de", tmp_path / "joined", split, record)
+    expected = {path.name: path.read_bytes() for path in (data / "soft_labels/de").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "joined").iterdir()} == expected
+    assert len(json.loads(expected["manifest.json"])["made_by"]["folds"]) > 1
 
 
 def test_without_folds_the_same_text_counts_as_in_sample_and_costs_no_second_pass_over_the_rest(

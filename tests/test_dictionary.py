@@ -178,7 +178,7 @@ def test_a_dictionary_serves_the_vocabulary_and_the_alignment_through_the_declar
     before = (project.root / "data/soft_labels/de/folds.json").read_bytes()
     project.set(student={"epochs": 1, "glosses": {"loss": "cross_entropy", "copies": 1}})
     ran = project.repro("student@de")
-    assert ran == ["sources", "corpus@de", "tokens@de", "soft_labels@de", "student@de"]
+    assert ran == ["sources", "corpus@de", "tokens@de", "labelling@de-all", "student@de"]
     table = pd.read_parquet(project.root / "data/corpus/de/dictionary.parquet")
     assert table.to_dict("records") == [{"source": word, "target": "Quirlwort"}]
     assert "Quirlwort" not in set(pd.read_parquet(project.root / "data/corpus/de/pairs.parquet")["target"])

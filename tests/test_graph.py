@@ -18,7 +18,7 @@ STAGES: dict[str, Any] = read_yaml(ROOT / GRAPH_FILE)["stages"]
 # What carries a stage without changing what it makes: reading paths and params, recording, ending with its parent.
 FRAME = {"tasks/__init__.py", "tasks/config.py", "tasks/places.py", "tasks/recording.py", "tasks/sections.py"}
 SLOTS = ("corpus.first", "corpus.second", "corpus.third")
-CHECKED = ("source", "targets", "control.chosen")  # words that commands interpolate
+CHECKED = ("source", "targets", "labelling.parts", "control.chosen")  # words that commands interpolate
 CHOSEN = {
     "${labelled.source}": "corpora",
     "${corpus.first.source}": "corpora",
@@ -127,7 +127,12 @@ def test_the_command_gives_what_the_function_takes(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_command_interpolates_nothing_but_checked_words(stage: str) -> None:
-    assert set(re.findall(r"\$\{([^}]*)\}", STAGES[stage]["cmd"])) <= {"item.target", "item.control", "source"}
+    assert set(re.findall(r"\$\{([^}]*)\}", STAGES[stage]["cmd"])) <= {
+        "item.target",
+        "item.part",
+        "item.control",
+        "source",
+    }
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -9,7 +9,7 @@ from kdmodels.classification import load_model
 from kdmodels.encoder import load_tokenizer
 from kdmodels.errors import DamagedError
 from kdmodels.label_store import Identity, read_labels
-from kdmodels.labelling import Text, label_texts
+from kdmodels.labelling import Text, backend, device, label_texts
 from kdmodels.pairs import text_hash
 from tests import tiny
 
@@ -47,7 +47,7 @@ def texts(tmp_path: Path, teacher: object) -> list[Text]:
 
 def label(model: object, texts: list[Text], store: Path, said: list[str] | None = None) -> tuple[bytes, int]:
     labels, made = label_texts(
-        model, texts, store=store, identity=IDENTITY, shard_rows=8, padding=0,
+        model, texts, store=store, identity=IDENTITY, part="all", shard_rows=8, padding=0,
         say=said.append if said is not None else lambda _: None,
     )  # fmt: skip
     return b"".join(part.tobytes() for part in (labels.logits_NC, labels.hidden_NH)), made
@@ -112,7 +112,14 @@ def test_labels_are_what_the_teacher_says_of_each_text_alone(
     import torch
 
     labels, _ = label_texts(
-        teacher, texts, store=tmp_path / "store", identity=IDENTITY, shard_rows=8, padding=0, say=lambda _: None
+        teacher,
+        texts,
+        store=tmp_path / "store",
+        identity=IDENTITY,
+        part="all",
+        shard_rows=8,
+        padding=0,
+        say=lambda _: None,
     )
     name, ids = texts[5]
     row = labels.rows_of([name])[0]
@@ -120,3 +127,13 @@ def test_labels_are_what_the_teacher_says_of_each_text_alone(
         output = teacher(input_ids=torch.tensor(ids[None]), output_hidden_states=True)  # type: ignore[operator]
     assert labels.logits_NC[row] == pytest.approx(output.logits[0].numpy(), abs=1e-5)
     assert labels.hidden_NH[row] == pytest.approx(output.hidden_states[-1][0].mean(dim=0).numpy(), abs=1e-5)
+
+
+def test_labels_of_a_gpu_are_told_apart_from_those_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert (device(), backend()) == ("cpu", "torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA X")
+    assert (device(), backend()) == ("cuda", "torch, NVIDIA X")

@@ -119,6 +119,10 @@ def test_the_stages_of_another_pool_run_in_its_workers_clone_and_come_home_as_a_
         home.change("in.txt", "new\n")
         pipeline(str(home.root))
         assert locked_outputs(home.root) != before
+        (home.root / "data/first").unlink()
+        (clone / "events.txt").unlink()
+        pipeline(str(home.root))
+        assert events(clone) == set(), "what comes before them is made again, the same: they are not sent"
     monkeypatch.delenv(pools.SERVED)
     shutil.copytree(home.root, tmp_path / "local")
     for name in ("data", "dvc.lock", ".dvc/cache"):

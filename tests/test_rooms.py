@@ -16,6 +16,7 @@ STAGES = {
     "encoder",
     "tokens",
     "teacher",
+    "labelling",
     "soft_labels",
     "student",
     "control",

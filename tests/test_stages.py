@@ -15,8 +15,8 @@ import pytest
 from tests.tiny_project import TinyProject, make
 
 STAGES = [
-    "sources", "labelled", "corpus@de", "encoder", "tokens@de", "teacher", "soft_labels@de", "student@de", "control@de-tf_idf",
-    "joint@de", "evaluation@de",
+    "sources", "labelled", "corpus@de", "encoder", "tokens@de", "teacher", "labelling@de-all", "soft_labels@de", "student@de",
+    "control@de-tf_idf", "joint@de", "evaluation@de",
 ]  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def test_a_new_language_runs_its_own_stages_and_over_the_same_english_costs_no_t
     assert said.count("60 of 60 texts are labelled already") == 1
     ran = [line.split("'")[1] for line in said.split("\n") if line.startswith("Running stage")]
     own = ("corpus", "tokens", "soft_labels", "student", "joint", "evaluation")
-    assert set(ran) == {"sources", "labelled", "control@es-tf_idf", *(f"{name}@es" for name in own)}
+    assert set(ran) == {"sources", "labelled", "labelling@es-all", "control@es-tf_idf", *(f"{name}@es" for name in own)}
     after = copy.outputs()
     changed = {path for path in before if before[path] != after[path]}
     assert changed == {
@@ -177,7 +177,7 @@ def test_a_run_from_nothing_that_is_killed_twice_gives_the_same_bytes(made: Tiny
     project = make(tmp_path)
     shutil.rmtree(tmp_path / "encoder")
     shutil.copytree(made.root.parent / "encoder", tmp_path / "encoder")
-    kill(project, "soft_labels@de", r"labelled \d+ of \d+ texts")
+    kill(project, "labelling@de-all", r"labelled \d+ of \d+ texts")
     kill(project, "student@de", "step 4: agreement")
     project.repro()
     assert project.outputs() == made.outputs()
@@ -204,4 +204,4 @@ def kill(project: TinyProject, stage: str, sign: str) -> None:
                 break
         process.stdout.read()  # until all that held the pipe is gone: the stage must not outlive its group
     assert killed, said
-    assert not list((project.root / "data" / stage.split("@")[0]).glob("de/*")), "nothing half-made is published"
+    assert not list((project.root / "data" / stage.split("@")[0]).glob("de/[!.]*")), "nothing half-made is published"

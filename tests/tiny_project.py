@@ -16,7 +16,8 @@ TINY: dict[str, Any] = {
     "targets": ["de"],
     "tokens": {"vocabulary_size": 400, "maximum_length": 32},
     "teacher": {"weights_sha256": "none", "epochs": 2},
-    "soft_labels": {"batch_rows": 8, "shard_rows": 16},
+    "labelling": {"batch_rows": 8},
+    "soft_labels": {"shard_rows": 16},
     "student": {"options": {"layers": [0, 2]}, "epochs": 2, "batch_size": 8, "evaluations_per_epoch": 2},
     "evaluation": {"resamples": 100, "speed_repeats": 1},
     "corpus": {"cleaning": {"language": "none"}},  # its models take seconds to load, and have tests of their own
