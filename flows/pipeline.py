@@ -33,7 +33,7 @@ from tasks.stage import StageFailedError, graph, run_stage, stage_task, stale
 
 NAME = "pipeline"
 ASKING = "sources"  # the stage that asks outside what there is
-PARTS = Path("data/labelling")
+DATA = Path("data")
 
 Submit = Callable[[str], PrefectFuture[None]]
 
@@ -90,7 +90,8 @@ def pipeline(
         inside.enter_context(alone(project))
         params, declared, wanted = _planned(project, stages, change)
         for target in params.targets:  # before DVC looks: a result that comes home is found by the hashes of its inputs
-            places.remove_others(project / PARTS / target, params.labelling.parts)
+            places.remove_others(project / DATA / "labelling" / target, params.labelling.parts)
+            places.remove_others(project / DATA / "control" / target, params.control.chosen)
         record = inside.enter_context(recorded_flow(project, params, NAME, parent, _prefect_run()))
         where = _Places(project, declared, record.environment, params.pipeline.data, processes)
         run = stage_task(shown.line, where.run, processes, params.pipeline)

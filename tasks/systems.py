@@ -95,7 +95,7 @@ def read_controls(
 ) -> tuple[dict[str, list[Training]], dict[str, str]]:
     """Return the trainings of the chosen controls that were made, the first one first, and why others were not.
 
-    Under `student` stand the further trainings of the student. What an earlier choice left in the folder does not count.
+    Under `student` stand the further trainings of the student.
 
     Args:
         own_seed: that student and controls are trained with where their names tell none

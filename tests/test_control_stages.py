@@ -29,6 +29,7 @@ def test_each_control_is_a_stage_and_stands_in_the_report(copy: TinyProject) -> 
     copy.repro("evaluation@de")
     metrics = json.loads((copy.root / "data/evaluation/de/metrics.json").read_text())
     assert set(metrics["controls"]) == {"hard_labels"}, "what an earlier choice left behind does not count"
+    assert [path.name for path in (copy.root / "data/control/de").iterdir() if path.is_dir()] == ["hard_labels"]
 
 
 def test_further_seeds_are_trained_beside_the_first_and_the_report_is_over_them(copy: TinyProject) -> None:
