@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 
 from flows import display
 from flows.alone import alone
-from flows.outcome import link, promote, show
+from flows.outcome import link, promote, show, tell_not_recorded
 from flows.results import results
 from kdmodels.errors import BadInputError
 from tasks import presets, sharing
@@ -109,6 +109,7 @@ def pipeline(
         show(record, rows)
         ended = wanted - {*failures, *_not_started(declared, due, failures)}
         promote(record, project, params, {name: run for name, run in runs.items() if name in ended}, rows, shown)
+        tell_not_recorded(record, [name for name in declared.stages if name in due & ended], runs, shown)
         if failures:
             raise PipelineFailedError(failures, _not_started(declared, due, failures))
 

@@ -91,7 +91,7 @@ class FlowRecorder:
     """The run of one flow, above those of its stages. None of its methods raises."""
 
     def __init__(self, run: tracking.Run) -> None:
-        self._run = run
+        self._run, self.wanted = run, run.wanted
         self._rows: list[tuple[str, str, str]] = []
 
     @property

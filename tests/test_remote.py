@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -234,6 +235,23 @@ def test_code_is_compared_by_content_and_not_by_its_place(home: Scratch, tmp_pat
     assert asked.model_validate(asked.model_dump(mode="json")) == asked
     with pytest.raises(ValueError, match="extra"):
         request.Request.model_validate({**asked.model_dump(), "shell": "$(x)"})
+
+
+def test_clones_that_share_what_outlasts_outputs_do_not_wait_for_each_other(
+    home: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = with_remote(home, tmp_path)
+    git(tmp_path, "clone", "--quiet", str(home.root), "two")
+    monkeypatch.setenv("DISTILINGUA_HOME", str(tmp_path / "kept"))
+    asked, both = asked_by(home), threading.Event()
+
+    def take() -> None:
+        with request.taken_over(tmp_path / "two", asked):
+            both.set()
+
+    with request.taken_over(one, asked):
+        threading.Thread(target=take, daemon=True).start()
+        assert both.wait(60)
 
 
 def test_no_worker_on_a_pool_is_said_with_the_command_that_starts_one(
