@@ -26,7 +26,7 @@ from tasks.graph import Graph
 from tasks.guard import Processes
 from tasks.pools import is_served, worker_root
 from tasks.recording import recorded_flow
-from tasks.request import request
+from tasks.request import request, workspace_id
 from tasks.section_types import Data
 from tasks.sections import Params
 from tasks.stage import StageFailedError, graph, run_stage, stage_task, stale
@@ -88,7 +88,9 @@ def pipeline(
     with ExitStack() as inside:
         inside.enter_context(alone(project))
         params, declared, wanted = _planned(project, stages, change)
-        record = inside.enter_context(recorded_flow(project, params, NAME, parent, _prefect_run()))
+        own = {"workspace": workspace_id(project)}
+        record = inside.enter_context(recorded_flow(project, params, NAME, parent, {**own, **_prefect_run()}))
+        record.end_earlier({"flow": NAME, **own})  # this one is alone in the folder
         places = _Places(project, declared, record.environment, params.pipeline.data, processes)
         run = stage_task(shown.line, places.run, processes, params.pipeline)
         due: set[str] = set()

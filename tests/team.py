@@ -190,7 +190,11 @@ def workers(team: Team, *pools: str, roots: dict[int, Path] | None = None) -> It
         for process in started:
             process.terminate()
         for process in started:
-            process.wait(60)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()  # it waits for a server that is gone, or for a run
+                process.wait()
 
 
 def lose(worker: subprocess.Popen[bytes]) -> None:

@@ -272,6 +272,31 @@ def test_no_worker_on_a_pool_is_said_with_the_command_that_starts_one(
     assert "no worker serves the pool gpu. To start one, where its machine is: distilingua worker --pool gpu" in said
 
 
+def test_a_stage_is_sent_once_also_where_the_server_answers_too_late(
+    home: Scratch, deployed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import httpx
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+
+    send, late = httpx.Client.send, [True]
+
+    def slow(client: httpx.Client, asked: httpx.Request, *words: Any, **named: Any) -> httpx.Response:
+        answer = send(client, asked, *words, **named)
+        if asked.url.path.endswith("/create_flow_run") and late and late.pop():
+            raise httpx.ReadTimeout("the server has the run, and its answer does not come")
+        return answer
+
+    processes = Processes()
+    with monkeypatch.context() as patch, pytest.raises(Closed):
+        patch.setattr(httpx.Client, "send", slow)
+        one = asked_by(home).model_copy(update={"stage": "late@de"})
+        remote.run_elsewhere("gpu", one, lambda _: processes.close(), processes)
+    assert not late
+    with connected() as client:
+        found = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=["late@de"])))
+    assert len(found) == 1
+
+
 def test_a_pool_that_the_server_does_not_know_is_named(home: Scratch) -> None:
     asked = asked_by(home)
     with pytest.raises(BadInputError, match=r"the pool 'tpu', and the Prefect server knows none.*distilingua deploy"):
