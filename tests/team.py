@@ -27,7 +27,7 @@ def free_port() -> str:
         return str(free.getsockname()[1])
 
 
-def until(what: Callable[[], object], seconds: float = 120) -> bool:
+def until(what: Callable[[], object], seconds: float = 300) -> bool:
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -27,7 +27,7 @@ def test_a_killed_worker_and_its_run_leave_nothing_and_the_stage_is_tried_again_
         stage.kill()
         assert until(lambda: not team.processes(), 30), team.processes()
         with workers(team, "gpu"):
-            assert until(lambda: team.state(run) == "Completed", 300)
+            assert until(lambda: team.state(run) == "Completed")
         lost = [one for one in team.runs("stage", "middle@de") if one.state.is_crashed()]
         assert "No heartbeat" in str(lost[-1].state.message)
     events = scratch.events()
@@ -49,7 +49,7 @@ def test_a_server_that_is_killed_and_started_again_in_mid_run_does_no_harm(
         for process in team.processes():
             if "step.py" in process.cmdline():
                 process.kill()  # a stage's own process: it is tried again
-        assert until(lambda: team.state(run) == "Completed", 180)
+        assert until(lambda: team.state(run) == "Completed")
     assert scratch.events().count("end last") == 1
 
 
@@ -63,7 +63,7 @@ def test_a_stage_that_is_killed_under_a_worker_is_tried_again_and_leaves_no_chil
         scratch.rules()
         psutil.Process(stage).kill()
         assert until(lambda: not psutil.pid_exists(child), 30), "a child that does not hear SIGTERM"
-        assert until(lambda: team.state(run) == "Completed", 180)
+        assert until(lambda: team.state(run) == "Completed")
     assert [one.state.name for one in team.runs("stage", "middle@de")][-2:] == ["Failed", "Completed"]
     assert "killed by signal 9" in str(team.runs("stage", "middle@de")[-2].state.message)
     events = scratch.events()

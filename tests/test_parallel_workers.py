@@ -33,7 +33,7 @@ def test_two_workers_train_the_students_of_two_languages_at_the_same_time(
     team, alone = two_languages, copy.copied_to(tmp_path / "alone")
     with workers(team, "cpu", "gpu", "gpu"):
         flow = team.trigger(*STUDENTS)
-        assert until(lambda: team.state(flow) in {"Completed", "Failed", "Crashed"}, 400)
+        assert until(lambda: team.state(flow) in {"Completed", "Failed", "Crashed"}, 600)
         assert team.state(flow) == "Completed", team.log(flow)
     both = team.runs("stage")
     assert sorted(one.name for one in both) == STUDENTS, "each once"
