@@ -5,6 +5,7 @@ import io
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,12 @@ PROGRAM = Path("/usr/bin/chromium")
 _WIDTH, _HEIGHT = 1265, 950
 _SMALL = 860  # pixels across, of a picture that is kept
 _COLOURS = 48
-# the innermost element that shows just these words
-_FIND = "[...document.body.querySelectorAll('*')].filter(one => (one.innerText || '').trim() === {words}).pop()"
+_DRAWN = 5.0  # seconds; no text tells when what is drawn is there
+# the innermost element that shows just these words, or is named so for people who cannot see it
+_FIND = (
+    "[...document.body.querySelectorAll('*')]"
+    ".filter(one => [(one.innerText || '').trim(), one.ariaLabel].includes({words})).pop()"
+)
 
 
 class Page:
@@ -50,6 +55,17 @@ class Page:
         """Wait until the page shows each of some words; whether it does."""
         return until(lambda: all(word in self.text() for word in words), 60)
 
+    def shows_below(self, *words: str) -> bool:
+        """Scroll down, where a page loads what it shows as one does, until each of some words was seen; whether it was."""
+        left = set(words)
+
+        def look() -> bool:
+            left.difference_update([word for word in left if word in self.text()])
+            self._value("document.querySelectorAll('*').forEach(one => one.scrollTo(0, one.scrollHeight))")
+            return not left
+
+        return until(look, 120)
+
     def click(self, words: str) -> None:
         """Click on what shows just these words."""
         found = _FIND.format(words=json.dumps(words))
@@ -60,6 +76,7 @@ class Page:
         """Keep a small picture of what is seen, without so many pixels at its left."""
         from PIL import Image
 
+        time.sleep(_DRAWN)
         taken = base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"])
         seen = Image.open(io.BytesIO(taken)).convert("RGB").crop((left, 0, _WIDTH, _HEIGHT))
         height = round(seen.height * _SMALL / seen.width)
