@@ -26,6 +26,9 @@ class Display(Protocol):
     def ended(self, stage: str, how: str) -> None:
         """Say that a stage has ended, and how: done, failed, not started."""
 
+    def said(self, text: str) -> None:
+        """Show what the flow itself says when its stages have ended."""
+
 
 class Silent:
     """Shows nothing: where the run's log is read elsewhere."""
@@ -40,6 +43,9 @@ class Silent:
         """Show nothing."""
 
     def ended(self, stage: str, how: str) -> None:
+        """Show nothing."""
+
+    def said(self, text: str) -> None:
         """Show nothing."""
 
 
@@ -61,6 +67,10 @@ class Plain:
     def ended(self, stage: str, how: str) -> None:
         """Write how a stage ended."""
         self._write(f"{stage}: {how}")
+
+    def said(self, text: str) -> None:
+        """Write it."""
+        self._write(text)
 
     def _write(self, text: str) -> None:
         sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
@@ -115,6 +125,10 @@ class Bars:
             how = f"{how} after {seconds:.0f} s"
         self._progress.advance(self._all)
         self._console.print(f"{stage}: {how}", markup=False, highlight=False)
+
+    def said(self, text: str) -> None:
+        """Leave it above the bars."""
+        self._console.print(text, markup=False, highlight=False)
 
 
 shown: ContextVar[Display] = ContextVar("shown")

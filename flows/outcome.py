@@ -1,8 +1,10 @@
 """What a flow does with what its stages made: finds their runs, decides on new students, shows the results."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 
 from flows import display
@@ -45,7 +47,27 @@ def promote(
             )
             decided = record.promote(project, trained, params)
             if decided is not None:
-                shown.line(names[0], decided)
+                _say(shown, decided)
+
+
+def tell_not_recorded(
+    record: FlowRecorder, ended: Iterable[str], runs: Mapping[str, str], shown: display.Display
+) -> None:
+    """Say which stages ended well in this flow without a whole record of it, where there was to be one."""
+    missing = [stage for stage in ended if stage not in runs]
+    if record.wanted and missing:
+        _say(
+            shown,
+            f"warning: not recorded in MLflow, or not to the end: {', '.join(missing)}. Their results are whole. To have one "
+            f"recorded, run it again while MLflow answers: dvc repro --single-item --force {missing[0]}",
+            logging.WARNING,
+        )
+
+
+def _say(shown: display.Display, text: str, level: int = logging.INFO) -> None:
+    """Tell it where the flow was started, and in the log of its run."""
+    get_run_logger().log(level, "%s", text)
+    shown.said(text)
 
 
 def show(record: FlowRecorder, rows: list[Row]) -> None:

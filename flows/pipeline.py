@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 
 from flows import display
 from flows.alone import alone
-from flows.outcome import link, promote, show
+from flows.outcome import link, promote, show, tell_not_recorded
 from flows.results import results
 from kdmodels.errors import BadInputError
 from tasks import places, presets, sharing
@@ -26,7 +26,7 @@ from tasks.graph import Graph
 from tasks.guard import Processes
 from tasks.pools import is_served, worker_root
 from tasks.recording import recorded_flow
-from tasks.request import request
+from tasks.request import request, workspace_id
 from tasks.section_types import Data
 from tasks.sections import Params
 from tasks.stage import StageFailedError, graph, run_stage, stage_task, stale
@@ -92,7 +92,9 @@ def pipeline(
         for target in params.targets:  # before DVC looks: a result that comes home is found by the hashes of its inputs
             places.remove_others(project / DATA / "labelling" / target, params.labelling.parts)
             places.remove_others(project / DATA / "control" / target, params.control.chosen)
-        record = inside.enter_context(recorded_flow(project, params, NAME, parent, _prefect_run()))
+        own = {"workspace": workspace_id(project)}
+        record = inside.enter_context(recorded_flow(project, params, NAME, parent, {**own, **_prefect_run()}))
+        record.end_earlier({"flow": NAME, **own})  # this one is alone in the folder
         where = _Places(project, declared, record.environment, params.pipeline.data, processes)
         run = stage_task(shown.line, where.run, processes, params.pipeline)
         due: set[str] = set()
@@ -113,6 +115,7 @@ def pipeline(
         show(record, rows)
         ended = wanted - {*failures, *_not_started(declared, due, failures)}
         promote(record, project, params, {name: run for name, run in runs.items() if name in ended}, rows, shown)
+        tell_not_recorded(record, [name for name in declared.stages if name in due & ended], runs, shown)
         if failures:
             raise PipelineFailedError(failures, _not_started(declared, due, failures))
 

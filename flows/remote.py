@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -89,7 +89,7 @@ def run_elsewhere(pool: str, request: Request, tell: Tell, processes: Processes)
                 parameters={"stage": request.stage, "request": request.model_dump(mode="json")},
                 flow_run_name=request.stage,
                 timeout=0,
-                idempotency_key=None,
+                idempotency_key=uuid4().hex,  # Prefect sends again what is answered late, and would make a second run
             )
         except ObjectNotFound:
             raise BadInputError(

@@ -21,7 +21,7 @@ class Attempts:
     """Attempts that go together: after the first that failed, no other is made."""
 
     def __init__(self, on: bool) -> None:
-        self.on = on
+        self.on = self.wanted = on  # the first ends with a failure
         self._lock = threading.RLock()
 
     def attempt(self, action: Callable[[], T]) -> T | None:

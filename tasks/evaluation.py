@@ -58,7 +58,9 @@ def evaluation(
     numbers = params.evaluation
     draws = Bootstrap(numbers.resamples, numbers.confidence, params.seed)
     student_reader, teacher_reader = (Reader(folder, numbers.batch_rows) for folder in (student, teacher))
-    places.remove_others(controls, params.control.chosen)  # DVC would count them among what this stage reads, here alone
+    places.remove_others(
+        controls, params.control.chosen
+    )  # DVC would count them among what this stage reads, here alone
     trainings, reasons = read_controls(controls, params.control.chosen, params.student.seed, numbers.batch_rows)
     further = trainings.pop("student", [])
     told = read_json(joint / "metrics.json")

@@ -91,7 +91,7 @@ class FlowRecorder:
     """The run of one flow, above those of its stages. None of its methods raises."""
 
     def __init__(self, run: tracking.Run) -> None:
-        self._run = run
+        self._run, self.wanted = run, run.wanted
         self._rows: list[tuple[str, str, str]] = []
 
     @property
@@ -146,12 +146,16 @@ class FlowRecorder:
         """Record rows of equal columns as a table."""
         self._run.table(name, rows)
 
+    def end_earlier(self, tags: dict[str, str]) -> None:
+        """Close the runs of earlier flows with these tags, of which none is running any more."""
+        self._run.end_lost(tags)
+
     def finish(self) -> None:
         """Write the list of stages, and close the runs of stages that were killed."""
         if self._rows:
             lines = [f"| {stage} | {how} | {made} |" for stage, made, how in self._rows]
             self._run.text("stages.md", "\n".join(["| stage | result | run |", "|---|---|---|", *lines, ""]))
-        self._run.end_children()
+        self._run.end_lost({"mlflow.parentRunId": self._run.id})
 
 
 @contextmanager

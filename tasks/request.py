@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict
 from kdmodels.errors import BadInputError
 from kdmodels.files import whole
 from kdmodels.redaction import redacted
-from tasks import places
 from tasks.config import GRAPH_FILE, PARAMS_FILE
 from tasks.section_types import Data
 
@@ -137,7 +136,7 @@ def taken_over(root: Path, asked: Request) -> Iterator[None]:
     """
     from filelock import FileLock
 
-    path = places.home(root) / "request.lock"
+    path = root / ".dvc/tmp/request.lock"  # the clone's own, also where clones share what outlasts outputs
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):
         for name, text in asked.files.items():

@@ -17,6 +17,7 @@ from tasks.tracking_settings import PARENT, SWITCH, artifact_location, create_on
 
 _FLUSH_ROWS, _FLUSH_SECONDS = 500, 5.0  # metrics that wait together; a call costs SQLite some 45 ms
 _MODEL_TAG = "logged_model"
+_LOST = "its record stops here: the process was killed, or MLflow did not answer any more"
 CANDIDATE = "candidate"  # alias of the student that was trained last
 _DIGEST = 32  # characters of a hash; MLflow keeps 36
 
@@ -193,15 +194,18 @@ class Run(Attempts):
 
         return self.attempt(action) if outputs else None
 
-    def end_children(self) -> None:
-        """Close the runs below this one that were killed before they could close themselves."""
+    def end_lost(self, tags: dict[str, str]) -> None:
+        """Close the other runs with these tags that could not close themselves, and those below them."""
 
-        def action() -> None:
-            below = f"tags.`mlflow.parentRunId` = '{self.id}' and attributes.status = 'RUNNING'"
-            for run in self._client.search_runs([self._experiment_id], below):
-                self._client.set_terminated(run.info.run_id, "KILLED")
+        def action(tags: dict[str, str]) -> None:
+            having = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+            for run in self._client.search_runs([self._experiment_id], f"{having} and attributes.status = 'RUNNING'"):
+                if run.info.run_id != self.id:
+                    action({"mlflow.parentRunId": run.info.run_id})
+                    self._client.set_tag(run.info.run_id, "error", _LOST)
+                    self._client.set_terminated(run.info.run_id, "KILLED")
 
-        self.attempt(action)
+        self.attempt(lambda: action(tags))
 
 
 def create_store(root: Path) -> None:

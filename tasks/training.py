@@ -16,6 +16,7 @@ from tasks.sections import Params, Training
 if TYPE_CHECKING:
     from tasks.recording import Recorder
 
+_OF_THE_TRAINER = ("runtime", "per_second", "total_flos", "train_loss")  # its summing up, which hides what matters
 _SHOWN = {
     "loss": "loss",
     "eval_accuracy": "accuracy",
@@ -76,7 +77,8 @@ def progress(record: "Recorder", phase: str = "") -> Log:
     """
 
     def log(values: dict[str, float], step: int) -> None:
-        record.metrics({f"{phase}{name}": value for name, value in values.items() if "runtime" not in name}, step)
+        own = {name: value for name, value in values.items() if not name.endswith(_OF_THE_TRAINER)}
+        record.metrics({f"{phase}{name}": value for name, value in own.items()}, step)
         shown = [f"{word} {values[name]:.4f}" for name, word in _SHOWN.items() if name in values]
         if shown:
             print(f"{phase}step {step}: {', '.join(shown)}", flush=True)

@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 from tests.recording_project import client, fresh_store, params, project  # noqa: F401
+from tests.team import scratch, server, team  # noqa: F401
 
 if TYPE_CHECKING:
     from tests.tiny_project import TinyProject
@@ -33,6 +34,11 @@ _SETTINGS = {
     "GIT_COMMITTER_EMAIL": "test@example.org",
 }
 _FOREIGN = ("PREFECT_", "MLFLOW_", "DISTILINGUA_", "DVC_")  # a user's own settings change no test
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests that look at pages keep what they saw."""
+    parser.addoption("--pictures", help="folder that pictures of Prefect's and MLflow's pages are kept in")
 
 
 def pytest_configure(config: pytest.Config) -> None:

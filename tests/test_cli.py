@@ -288,7 +288,9 @@ def test_bars_show_each_stage_and_plain_lines_what_it_says(
         bars.line("lone", "[bold]not markup")
         bars.ended("lone", "done")
         bars.ended("last", "not started")
+        bars.said("what is said at the end belongs to no bar")
     assert "lone: done after 0 s" in terminal.getvalue()
+    assert "what is said at the end" in terminal.getvalue()
     assert "last: not started" in terminal.getvalue()
 
 

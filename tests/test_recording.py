@@ -147,6 +147,21 @@ def test_a_flow_has_its_stages_below_it_and_links_what_was_made_earlier(
     assert table == {"columns": ["language", "accuracy"], "data": [["de", 0.5], ["es", 0.25]]}
 
 
+def test_the_runs_of_a_flow_that_was_killed_are_closed_by_the_next_in_its_folder(client: Any, params: Params) -> None:
+    lost = {}
+    for workspace in ("here", "elsewhere"):
+        flow, stage = (tracking.Run(Path(), params.recording.experiment) for _ in range(2))
+        flow.start("pipeline", {"flow": "pipeline", "workspace": workspace}, {})
+        stage.start("student@de", {}, {}, flow.id)
+        lost[workspace] = [flow.id, stage.id]
+    with recorded_flow(Path(), params, "pipeline", tags={"workspace": "here"}) as record:
+        record.end_earlier({"flow": "pipeline", "workspace": "here"})
+        assert {client.get_run(run).info.status for run in lost["here"]} == {"KILLED"}
+        assert "its record stops here" in client.get_run(lost["here"][0]).data.tags["error"]
+        assert {client.get_run(run).info.status for run in lost["elsewhere"]} == {"RUNNING"}
+        assert client.get_run(record.id).info.status == "RUNNING", "not itself"
+
+
 def test_no_secret_is_recorded(client: Any, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     init = "https://me:hunter2@127.0.0.1/model"
     secret = params.model_copy(update={"teacher": params.teacher.model_copy(update={"init": init})})

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -250,6 +251,23 @@ def test_code_is_compared_by_content_and_not_by_its_place(home: Scratch, tmp_pat
         request.Request.model_validate({**asked.model_dump(), "shell": "$(x)"})
 
 
+def test_clones_that_share_what_outlasts_outputs_do_not_wait_for_each_other(
+    home: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = with_remote(home, tmp_path)
+    git(tmp_path, "clone", "--quiet", str(home.root), "two")
+    monkeypatch.setenv("DISTILINGUA_HOME", str(tmp_path / "kept"))
+    asked, both = asked_by(home), threading.Event()
+
+    def take() -> None:
+        with request.taken_over(tmp_path / "two", asked):
+            both.set()
+
+    with request.taken_over(one, asked):
+        threading.Thread(target=take, daemon=True).start()
+        assert both.wait(60)
+
+
 def test_no_worker_on_a_pool_is_said_with_the_command_that_starts_one(
     home: Scratch, deployed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,6 +284,31 @@ def test_no_worker_on_a_pool_is_said_with_the_command_that_starts_one(
         remote.run_elsewhere("gpu", asked_by(home), tell, processes)
     assert said[0] == "sent to the pool gpu"
     assert "no worker serves the pool gpu. To start one, where its machine is: distilingua worker --pool gpu" in said
+
+
+def test_a_stage_is_sent_once_also_where_the_server_answers_too_late(
+    home: Scratch, deployed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import httpx
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+
+    send, late = httpx.Client.send, [True]
+
+    def slow(client: httpx.Client, asked: httpx.Request, *words: Any, **named: Any) -> httpx.Response:
+        answer = send(client, asked, *words, **named)
+        if asked.url.path.endswith("/create_flow_run") and late and late.pop():
+            raise httpx.ReadTimeout("the server has the run, and its answer does not come")
+        return answer
+
+    processes = Processes()
+    with monkeypatch.context() as patch, pytest.raises(Closed):
+        patch.setattr(httpx.Client, "send", slow)
+        one = asked_by(home).model_copy(update={"stage": "late@de"})
+        remote.run_elsewhere("gpu", one, lambda _: processes.close(), processes)
+    assert not late
+    with connected() as client:
+        found = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=["late@de"])))
+    assert len(found) == 1
 
 
 def test_a_pool_that_the_server_does_not_know_is_named(home: Scratch) -> None:
