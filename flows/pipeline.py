@@ -106,7 +106,7 @@ def pipeline(
             if not failures:
                 due = declared.behind(stale(project)) & wanted
                 shown.planned(*([name for name in declared.stages if name in part] for part in (wanted - due, due)))
-                failures = run_ready(declared, due, room(params.threads), run.submit, shown, where.is_here)
+                failures = run_ready(declared, due, room(params.most_threads), run.submit, shown, where.is_here)
         except BaseException:
             processes.close()
             raise

@@ -139,7 +139,7 @@ def _run(
     every = Graph({title: frozenset() for title in waiting}, dict.fromkeys(waiting))
     try:
         return run_ready(
-            every, set(waiting), room(params.threads), lambda title: run.submit(title, waiting[title]), shown
+            every, set(waiting), room(params.most_threads), lambda title: run.submit(title, waiting[title]), shown
         )
     except BaseException:
         processes.close()

@@ -20,7 +20,8 @@ def worker(
         str, typer.Option("--pool", help="The kind of this machine, as dvc.yaml's meta names it: cpu or gpu.")
     ],
     device: Annotated[
-        str | None, typer.Option("--device", help="The one GPU that this worker's stages see, such as 0.")
+        str | None,
+        typer.Option("--device", help="The GPU that this worker's stages see, such as 0; or several, such as 0,1."),
     ] = None,
     limit: Annotated[
         int | None,
@@ -41,7 +42,9 @@ def worker(
 
         check_pool(pool)
         if device is not None and not device.replace(",", "").isalnum():
-            raise BadInputError(f"--device {device!r}: the number or the id of a GPU is expected, such as 0")
+            raise BadInputError(
+                f"--device {device!r}: the number or the id of a GPU is expected, such as 0, or of several"
+            )
         limit = limit or (1 if pool == "gpu" else None)
         variables = {
             ROOT: str(root.absolute()),

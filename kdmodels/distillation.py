@@ -13,7 +13,7 @@ from torch import nn
 
 from kdmodels.classification import compare, forward, logits_of, pad, pooled_of
 from kdmodels.objective import Objective, weighted_mean
-from kdmodels.training import Batch, Log, Schedule, train
+from kdmodels.training import Batch, Log, Parts, Schedule, train
 
 Rows = Sequence[NDArray[np.integer[Any]]]
 Floats = NDArray[np.float32]
@@ -131,13 +131,21 @@ def distil(
             "gloss_labels_B": torch.tensor(of[1], dtype=torch.long),
         }
 
-    def loss(model: Any, batch: Batch, share: float) -> torch.Tensor:
+    def weigh(rows: list[dict[str, Any]]) -> dict[str, float]:
+        numbers = [row["number"] for row in rows]
+        return {
+            "pairs": sum(float(pairs.weight_N[number]) for number in numbers if number < count),
+            "texts": float(sum(count <= number < last for number in numbers)),
+            "glosses": float(sum(last <= number for number in numbers)),
+        }
+
+    def loss(model: Any, batch: Batch, share: float, parts: Parts) -> torch.Tensor:
         _thaw(model, frozen(share))
         logits_BC, hidden_BH = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
         of_pairs = len(batch["teacher_BC"])
         total: torch.Tensor = logits_BC.new_zeros(())
         if of_pairs:
-            total = total + objective.of_pairs(
+            total = total + parts["pairs"] * objective.of_pairs(
                 share,
                 student_BC=logits_BC[:of_pairs],
                 teacher_BC=batch["teacher_BC"],
@@ -148,10 +156,11 @@ def distil(
         until = of_pairs + len(batch["labels_B"])
         if until > of_pairs:
             logits = logits_BC[of_pairs:until]
-            total = total + objective.of_labels(share, student_BC=logits, labels_B=batch["labels_B"])
+            total = total + parts["texts"] * objective.of_labels(share, student_BC=logits, labels_B=batch["labels_B"])
         if len(batch["gloss_labels_B"]):
             logits = logits_BC[until:]
-            total = total + objective.of_glosses(share, student_BC=logits, labels_B=batch["gloss_labels_B"])
+            of_glosses = objective.of_glosses(share, student_BC=logits, labels_B=batch["gloss_labels_B"])
+            total = total + parts["glosses"] * of_glosses
         return total
 
     def score(model: Any) -> dict[str, float]:
@@ -164,6 +173,7 @@ def distil(
         rows,
         lengths=[len(row) for row in ids],
         collate=collate,
+        weigh=weigh,
         loss=loss,
         score=score,
         schedule=schedule,
@@ -204,10 +214,13 @@ def learn_hidden_states(
             "weight_B": weight_N[numbers],
         }
 
-    def loss(model: Any, batch: Batch, share: float) -> torch.Tensor:
+    def weigh(rows: list[dict[str, Any]]) -> dict[str, float]:
+        return {"pairs": sum(float(pairs.weight_N[row["number"]]) for row in rows)}
+
+    def loss(model: Any, batch: Batch, share: float, parts: Parts) -> torch.Tensor:
         del share
         _, hidden_BH = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
-        return weighted_mean(hidden_loss(hidden_BH, batch["teacher_BH"]), batch["weight_B"])
+        return parts["pairs"] * weighted_mean(hidden_loss(hidden_BH, batch["teacher_BH"]), batch["weight_B"])
 
     def score(model: Any) -> dict[str, float]:
         hidden_NH = pooled_of(model.student, held_out.ids, padding=padding, batch_rows=schedule.batch_size)
@@ -223,6 +236,7 @@ def learn_hidden_states(
         rows,
         lengths=[len(row) for row in pairs.ids],
         collate=collate,
+        weigh=weigh,
         loss=loss,
         score=score,
         schedule=schedule,

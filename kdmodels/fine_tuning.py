@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from kdmodels.classification import pad
 from kdmodels.errors import BadInputError
-from kdmodels.training import Batch, Log, Schedule, train
+from kdmodels.training import Batch, Log, Parts, Schedule, train
 
 
 def fine_tune(
@@ -51,12 +51,17 @@ def fine_tune(
         numbers = {name: torch.tensor([row[name] for row in rows]) for name in ("labels", "weight", "smoothing")}
         return {"input_ids": ids, "attention_mask": mask, **numbers}
 
-    def loss(model: Any, batch: Batch, share: float) -> torch.Tensor:
+    def weigh(rows: list[dict[str, Any]]) -> dict[str, float]:
+        return {"texts": sum(row["weight"] for row in rows)}
+
+    def loss(model: Any, batch: Batch, share: float, parts: Parts) -> torch.Tensor:
         del share
         logits_BC = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
         if all_alike:  # the same sum, added up in torch's order: a teacher without weights keeps its bytes
-            return functional.cross_entropy(logits_BC, batch["labels"], label_smoothing=float(smoothing_N[0]))
-        return weighted_cross_entropy(logits_BC, batch["labels"], batch["weight"], batch["smoothing"])
+            mean = functional.cross_entropy(logits_BC, batch["labels"], label_smoothing=float(smoothing_N[0]))
+        else:
+            mean = weighted_cross_entropy(logits_BC, batch["labels"], batch["weight"], batch["smoothing"])
+        return parts["texts"] * mean
 
     rows = Dataset.from_dict(
         {
@@ -71,6 +76,7 @@ def fine_tune(
         rows,
         lengths=[len(row) for row in token_ids],
         collate=collate,
+        weigh=weigh,
         loss=loss,
         score=score,
         schedule=schedule,

@@ -15,7 +15,7 @@ from torch.nn import functional
 from kdmodels.classification import pad
 from kdmodels.losses.soft_kl import soft_kl
 from kdmodels.objective import weighted_mean
-from kdmodels.training import Batch, Log, Schedule, train
+from kdmodels.training import Batch, Log, Parts, Schedule, train
 
 Rows = Sequence[NDArray[np.integer[Any]]]
 
@@ -68,6 +68,7 @@ def mutual_loss(
     temperature: float,
     teacher_weight: float,
     label_weight: float,
+    parts: Parts,
 ) -> torch.Tensor:
     """Return KL(teacher || student) + a KL(student || teacher) + b H(labels, teacher), a scalar in nats.
 
@@ -82,15 +83,16 @@ def mutual_loss(
         temperature: of both KL, above 0
         teacher_weight: a, 0: the teacher learns from labels alone
         label_weight: b
+        parts: what the mean over pairs and that over texts is multiplied by, as `train` gives them
     """
     total = torch.zeros(())
     if "target" in logits:
         teacher_BC, student_BC = logits["source"], logits["target"]
         follows_B = soft_kl(student_BC, teacher_BC.detach(), temperature=temperature)
         leads_B = soft_kl(teacher_BC, student_BC.detach(), temperature=temperature)
-        total = weighted_mean(follows_B + teacher_weight * leads_B, weight_B)
+        total = parts["pairs"] * weighted_mean(follows_B + teacher_weight * leads_B, weight_B)
     if "labelled" in logits:
-        total = total + label_weight * functional.cross_entropy(logits["labelled"], labels_M)
+        total = total + parts["texts"] * label_weight * functional.cross_entropy(logits["labelled"], labels_M)
     return total
 
 
@@ -130,7 +132,14 @@ def learn_together(
                 batch[f"{kind}_ids"], batch[f"{kind}_mask"] = pad(ids, max(map(len, ids)), padding)
         return batch
 
-    def loss(model: Any, batch: Batch, share: float) -> torch.Tensor:
+    def weigh(rows: list[dict[str, Any]]) -> dict[str, float]:
+        numbers = [row["number"] for row in rows]
+        return {
+            "pairs": sum(float(both.weight_N[number]) for number in numbers if number < pairs),
+            "texts": float(sum(number >= pairs for number in numbers)),
+        }
+
+    def loss(model: Any, batch: Batch, share: float, parts: Parts) -> torch.Tensor:
         del share
         texts = {name: value for name, value in batch.items() if name.endswith(("_ids", "_mask"))}
         return mutual_loss(
@@ -140,6 +149,7 @@ def learn_together(
             temperature=temperature,
             teacher_weight=teacher_weight,
             label_weight=label_weight,
+            parts=parts,
         )
 
     trained, history = train(
@@ -147,6 +157,7 @@ def learn_together(
         Dataset.from_dict({"number": range(len(lengths))}),
         lengths=lengths,
         collate=collate,
+        weigh=weigh,
         loss=loss,
         score=score,
         schedule=schedule,

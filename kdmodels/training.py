@@ -1,20 +1,24 @@
 """Training that can be killed at any moment and goes on to the same bytes."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Sampler
+from torch import nn
+from torch.utils.data import DataLoader, Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging
 
+from kdmodels import ranks
 from kdmodels.checkpoints import newest_whole, seal
 from kdmodels.errors import BadInputError
 
 Batch = dict[str, torch.Tensor]
+Parts = Mapping[str, float]
+Loss = Callable[[Any, Batch, float, Parts], torch.Tensor]
 Log = Callable[[dict[str, float], int], None]
 _POOL = 8  # batches that are drawn at random together and then cut by length
 
@@ -25,6 +29,7 @@ class Schedule:
 
     Attributes:
         learning_rate: peak, of AdamW; it rises over `warmup_share` of the steps and then falls linearly to 0
+        batch_size: rows a step, over all processes that train together
         evaluations_per_epoch: each is also a checkpoint
         precision: float32 or bfloat16
     """
@@ -45,7 +50,8 @@ def train(
     *,
     lengths: Sequence[int],
     collate: Callable[[list[dict[str, Any]]], Batch],
-    loss: Callable[[Any, Batch, float], torch.Tensor],
+    weigh: Callable[[list[dict[str, Any]]], dict[str, float]],
+    loss: Loss,
     score: Callable[[Any], dict[str, float]],
     schedule: Schedule,
     checkpoints: Path,
@@ -53,32 +59,41 @@ def train(
 ) -> tuple[Any, list[dict[str, float]]]:
     """Train a model and return it at its best, with the history of its training.
 
+    Processes that have joined (`kdmodels.ranks`) call it together, with the same arguments. Each reads its part of every
+    batch, and gradients are averaged, so that the steps are those of one process but for rounding and dropout. A loss
+    that compares the rows of a batch with each other sees those of its process alone.
+
     Args:
         rows: a data set with a length and rows, which `collate` makes batches of.
         lengths: of the rows, in tokens; rows of like length share a batch, so that little is padding.
-        loss: of the model on a batch, and the share of the steps that are done; a scalar.
+        weigh: of any rows, none too: what those of each kind weigh together, where `loss` takes the mean of each kind.
+        loss: of the model on a batch, the share of the steps that are done, and by what the mean of each kind is to be
+            multiplied: 1 where one process has the whole batch; a scalar.
         score: scores of the model, chosen by the highest `selection`, the earliest where several are equal.
         checkpoints: a folder for checkpoints; what is there is gone on from, and it is removed at the end.
             It must be of this training alone.
         log: is told the scores and losses and their step, as they come.
 
     Raises:
-        BadInputError: where the loss is not finite.
+        BadInputError: where the loss is not finite, or a batch cannot be shared evenly.
     """
     logging.set_verbosity_error()
+    if schedule.batch_size % ranks.count():
+        raise BadInputError(f"{ranks.count()} processes cannot share batches of {schedule.batch_size} evenly")
     per_epoch = -(-len(rows) // schedule.batch_size)
     every = max(1, -(-per_epoch // schedule.evaluations_per_epoch))
     steps = per_epoch * schedule.epochs
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=schedule.epochs,
-        per_device_train_batch_size=schedule.batch_size,
+        per_device_train_batch_size=schedule.batch_size // ranks.count(),
         learning_rate=schedule.learning_rate,
         warmup_steps=int(schedule.warmup_share * steps),
         weight_decay=schedule.weight_decay,
         lr_scheduler_type="linear",
         seed=schedule.seed,
         data_seed=schedule.seed,
+        use_cpu=ranks.count() > 1 and not torch.cuda.is_available(),  # else accelerate takes several for one
         bf16=schedule.precision == "bfloat16",
         eval_strategy="steps",
         eval_steps=every,
@@ -96,18 +111,40 @@ def train(
         report_to="none",
         disable_tqdm=True,
     )
-    trainer = _Trainer(model, arguments, rows, lengths, collate, loss, score, log)
+    arguments._n_gpu = min(1, arguments.n_gpu)  # else the Trainer lays batches of its own size over every GPU it sees
+    order = RowsByLength(lengths, schedule.batch_size, schedule.seed)
+    trainer = _Trainer(model, arguments, rows, order, _of_this_rank(collate, weigh), loss, score, log)
     trainer.remove_callback(PrinterCallback)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    resume = newest_whole(checkpoints) if checkpoints.is_dir() else None
+    if ranks.count() > 1:
+        torch.manual_seed(schedule.seed + ranks.rank())  # or they would all drop out the same
+    resume = ranks.first(lambda: newest_whole(checkpoints) if checkpoints.is_dir() else None)
     trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
     history = [
         {key: float(value) for key, value in entry.items() if "runtime" not in key and "per_second" not in key}
         for entry in trainer.state.log_history
         if "train_loss" not in entry  # the last line sums up this process alone, not what it went on from
     ]
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    ranks.first(lambda: shutil.rmtree(checkpoints, ignore_errors=True))
     return trainer.model, history
+
+
+def _of_this_rank(
+    collate: Callable[[list[dict[str, Any]]], Batch], weigh: Callable[[list[dict[str, Any]]], dict[str, float]]
+) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
+    """Return what makes this process's part of a batch, and its `parts`: what its means count in those of the batch.
+
+    Gradients are averaged over the processes, so the mean of a kind counts for what its rows weigh here, times the number
+    of processes, over what they weigh in all. A process that gets nothing of a short batch reads a row that counts 0.
+    """
+
+    def collated(rows: list[dict[str, Any]]) -> dict[str, Any]:
+        mine = rows[ranks.rank() :: ranks.count()]
+        here, whole = weigh(mine), weigh(rows)
+        parts = {kind: ranks.count() * here[kind] / whole[kind] if whole[kind] else 0.0 for kind in whole}
+        return {**collate(mine or rows[:1]), "parts": parts}
+
+    return collated
 
 
 class RowsByLength(Sampler[int]):
@@ -118,7 +155,7 @@ class RowsByLength(Sampler[int]):
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
         self._lengths = torch.tensor(lengths)
-        self._batch_size, self._seed, self._epoch = batch_size, seed, 0
+        self.batch_size, self._seed, self._epoch = batch_size, seed, 0
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -131,11 +168,11 @@ class RowsByLength(Sampler[int]):
         random = torch.Generator().manual_seed(self._seed + 1_000_003 * self._epoch)
         drawn = torch.randperm(len(self), generator=random)
         batches: list[torch.Tensor] = []
-        for pool in torch.split(drawn, _POOL * self._batch_size):
+        for pool in torch.split(drawn, _POOL * self.batch_size):
             ordered = pool[self._lengths[pool].argsort(stable=True)]
-            batches += torch.split(ordered, self._batch_size)
-        whole = [batch for batch in batches if len(batch) == self._batch_size]
-        rest = [batch for batch in batches if len(batch) < self._batch_size]  # last, or it would shift the cuts
+            batches += torch.split(ordered, self.batch_size)
+        whole = [batch for batch in batches if len(batch) == self.batch_size]
+        rest = [batch for batch in batches if len(batch) < self.batch_size]  # last, or it would shift the cuts
         order = torch.randperm(len(whole), generator=random).tolist()
         for batch in [*(whole[number] for number in order), *rest]:
             yield from batch.tolist()
@@ -153,19 +190,30 @@ class _Report(TrainerCallback):  # type: ignore[misc]
         self.log(numbers, state.global_step)
 
 
+class _Step(nn.Module):
+    """A model that gives its loss, from which DistributedDataParallel tells the parameters that a batch does not use."""
+
+    def __init__(self, model: Any, loss: Loss) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+
+    def forward(self, batch: Batch, share: float, parts: Parts) -> torch.Tensor:
+        return self.loss(self.model, batch, share, parts)
+
+
 class _Trainer(Trainer):  # type: ignore[misc]
     def __init__(
         self,
         model: Any,
         arguments: TrainingArguments,
         rows: Any,
-        lengths: Sequence[int],
+        order: RowsByLength,
         collate: Any,
-        loss: Callable[[Any, Batch, float], torch.Tensor],
+        loss: Loss,
         score: Callable[[Any], dict[str, float]],
         log: Log,
     ) -> None:
-        self._loss, self._score, self._lengths = loss, score, lengths
+        self._loss, self._score, self._order = loss, score, order
         self.control: Any
         super().__init__(
             model=model,
@@ -177,11 +225,34 @@ class _Trainer(Trainer):  # type: ignore[misc]
         )
         self.model_accepts_loss_kwargs = False
 
-    def _get_train_sampler(self, *_: Any) -> "RowsByLength":
-        return RowsByLength(self._lengths, self.args.train_batch_size, self.args.data_seed)
+    def _get_train_sampler(self, *_: Any) -> RowsByLength:
+        return self._order
 
-    def compute_loss(self, model: Any, inputs: Batch, return_outputs: bool = False, **_: Any) -> torch.Tensor:
-        value = self._loss(model, inputs, self.state.global_step / self.state.max_steps)
+    def get_train_dataloader(self) -> Any:
+        if ranks.count() == 1:
+            return super().get_train_dataloader()
+        from accelerate.data_loader import prepare_data_loader
+
+        # whole batches, of which the collator takes this process's part: accelerate fills up short ones with other rows
+        loader = DataLoader(
+            self.train_dataset, self._order.batch_size, sampler=self._order, collate_fn=self.data_collator
+        )
+        return prepare_data_loader(loader, self.args.device, num_processes=1, process_index=0, put_on_device=True)
+
+    def _wrap_model(self, model: Any, training: bool = True, dataloader: Any = None) -> Any:
+        if ranks.count() == 1 or not training:
+            return super()._wrap_model(model, training, dataloader)
+        # Accelerate would wrap the model alone, and wait for ever for outputs that a loss makes no use of.
+        step = _Step(self.accelerator.prepare_model(model, evaluation_mode=True), self._loss)
+        devices = [self.args.device] if self.args.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(
+            step, device_ids=devices, find_unused_parameters=True, forward_sync_buffers=False
+        )
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> torch.Tensor:
+        parts, share = inputs.pop("parts"), self.state.global_step / self.state.max_steps
+        alone = ranks.count() == 1
+        value: torch.Tensor = self._loss(model, inputs, share, parts) if alone else model(inputs, share, parts)
         if not torch.isfinite(value):
             raise BadInputError(
                 f"the loss became {value.item()} at step {self.state.global_step}. Lower learning_rate in params.yaml, "
@@ -190,12 +261,12 @@ class _Trainer(Trainer):  # type: ignore[misc]
         return value
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        metrics = {f"eval_{key}": value for key, value in self._score(self.model).items()}
+        scores = ranks.first(lambda: self._score(self.model))
+        metrics = {f"eval_{key}": value for key, value in scores.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if self.args.should_save:
-            seal(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+        ranks.first(lambda: seal(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"))

@@ -8,17 +8,18 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from kdmodels.errors import BadInputError
-from tasks import places, pools
+from tasks import places, pools, ranks
 from tasks.config import load_params, stage_names
 from tasks.process import end_with_parent
+from tasks.ranks import BAD_INPUT as BAD_INPUT
+from tasks.ranks import Rank, RankFailedError
 from tasks.sections import Params
-
-BAD_INPUT = 2  # exit status; the flow does not try again after it
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,25 +30,51 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     given = parser.parse_args(arguments)
     debug = given.debug or os.environ.get("DISTILINGUA_DEBUG") == "1"
-    end_with_parent()
+    rank = ranks.this_rank()
+    end_with_parent(rank.starter if rank else None)
     signal.signal(signal.SIGTERM, _interrupt)
+    if rank and not debug:
+        rank.be_silent()
+    told = partial(_report, debug=debug, rank=rank)
     try:
-        params = load_params(Path())
-        pools.check(Path(), given.stage)
-        set_threads(params.threads)
-        run_stage(given.stage, read_paths(given.paths), params)
+        _run(given.stage, given.paths, rank)
     except BadInputError as error:
-        return _report(str(error), BAD_INPUT, debug)
+        return told(str(error), BAD_INPUT)
+    except RankFailedError as error:
+        return told(str(error), 1)
     except KeyboardInterrupt:
-        return _report("interrupted; run it again to go on from the last checkpoint or shard", 1, debug)
+        if rank is not None:  # who started it says so
+            return rank.fail(None, 1)
+        return told("interrupted; run it again to go on from the last checkpoint or shard", 1)
     except MemoryError:
-        return _report("out of memory: lower batch_size or maximum_length in params.yaml", 1, debug)
+        return told("out of memory: lower batch_size or maximum_length in params.yaml", 1)
     except OSError as error:
-        return _report(f"{error.filename or 'input/output'}: {error.strerror or error}", 1, debug)
+        return told(f"{error.filename or 'input/output'}: {error.strerror or error}", 1)
     except RuntimeError as error:  # torch says everything with it
         hint = " Lower batch_size or maximum_length in params.yaml." if "out of memory" in str(error) else ""
-        return _report(f"{error}{hint}", 1, debug)
+        return told(f"{error}{hint}", 1)
+    except Exception as error:
+        if rank is None:
+            raise
+        return rank.fail(f"{type(error).__name__}: {error}", 1, unforeseen=True)
     return 0
+
+
+def _run(stage: str, words: list[str], rank: Rank | None) -> None:
+    """Run a stage here, as several processes where its section says so, or as one of these."""
+    params = load_params(Path())
+    pools.check(Path(), stage)
+    set_threads(params.threads)
+    paths = read_paths(words)
+    if rank is not None:
+        rank.take_part(lambda own: run_stage(stage, own, params), paths)
+        return
+    count = ranks.wanted(stage, paths["out"], params) if "out" in paths else 1
+    if count == 1:
+        run_stage(stage, paths, params)
+    else:
+        check_inputs(paths)
+        ranks.start([stage, *words], count)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
@@ -55,9 +82,11 @@ def _interrupt(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _report(message: str, status: int, debug: bool) -> int:
+def _report(message: str, status: int, *, debug: bool, rank: Rank | None) -> int:
     if debug:
         traceback.print_exc()
+    if rank is not None:
+        return rank.fail(message, status)
     stage = os.environ.get("DVC_STAGE")
     print(f"error: {message}", file=sys.stderr)
     if stage:
@@ -103,7 +132,20 @@ def stage_function(name: str) -> Callable[..., None]:
     return function
 
 
-def run_stage(name: str, paths: dict[str, Path], params: Params) -> None:
+def check_inputs(paths: Mapping[str, Path]) -> dict[str, Path]:
+    """Return what a stage reads of its paths.
+
+    Raises:
+        BadInputError: where an input is missing.
+    """
+    inputs = {key: path for key, path in paths.items() if key != "out"}
+    for key, path in inputs.items():
+        if not path.exists():
+            raise BadInputError(f"{key}={path}: no such file or folder. To make what is missing: dvc repro")
+    return inputs
+
+
+def run_stage(name: str, paths: Mapping[str, Path], params: Params) -> None:
     """Call a stage on its paths; its output appears under its name only when it is whole.
 
     Raises:
@@ -115,10 +157,7 @@ def run_stage(name: str, paths: dict[str, Path], params: Params) -> None:
     expected = [key for key in inspect.signature(function).parameters if key not in {"params", "record"}]
     if sorted(expected) != sorted(paths):
         raise BadInputError(f"{name} takes {', '.join(expected)}; given: {', '.join(paths) or 'nothing'}")
-    inputs = {key: path for key, path in paths.items() if key != "out"}
-    for key, path in inputs.items():
-        if not path.exists():
-            raise BadInputError(f"{key}={path}: no such file or folder. To make what is missing: dvc repro")
+    inputs = check_inputs(paths)
     out = paths["out"]
     partial = places.partial_output(out)
     shutil.rmtree(partial, ignore_errors=True)

@@ -19,6 +19,7 @@ from kdmodels.freezing import frozen_parts
 from kdmodels.loss_choice import loss_of_kind
 from kdmodels.objective import Loss, Objective
 from kdmodels.ramps import Ramp, constant
+from kdmodels.ranks import first, first_goes_on
 from kdmodels.tables import write_table
 from kdmodels.token_table import read_dictionary, read_tokens
 from tasks import places
@@ -97,10 +98,10 @@ def distilled(
         )
     inputs = [tokens, soft_labels, teacher, *([labelled] if labelled else []), *([train] if glossed else [])]
     checkpoints = checkpoint_folder(name, inputs, section, section.seed, params)
-    first: list[dict[str, float]] = []
+    before: list[dict[str, float]] = []
     hidden_loss = loss_of_kind(section.hidden_phase.loss, "hidden")
     if hidden_loss is not None:
-        first = _hidden_phase(
+        before = _hidden_phase(
             learning, pairs, held_out, hidden_loss, tokenizer.pad_token_id, section, checkpoints, record
         )
     student, history = distil(
@@ -116,14 +117,15 @@ def distilled(
         checkpoints=checkpoints,
         log=progress(record),
     )
+    first_goes_on()
     student.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     write_history(out / "training.csv", history)
     best = max((entry for entry in history if "eval_selection" in entry), key=lambda entry: entry["eval_selection"])
     held_scores = {"agreement": best["eval_agreement"], "divergence": best["eval_divergence"]}
     metrics: dict[str, Any] = {"held_out": held_scores, "epoch": best["epoch"]}
-    if first:
-        metrics["hidden_phase"] = {"cosine": max(entry["eval_cosine"] for entry in first if "eval_cosine" in entry)}
+    if before:
+        metrics["hidden_phase"] = {"cosine": max(entry["eval_cosine"] for entry in before if "eval_cosine" in entry)}
     write_json(out / "metrics.json", metrics)
     record.metrics({f"held_out/{key}": value for key, value in held_scores.items()})
     logits = logits_of(student, held_out.ids, padding=tokenizer.pad_token_id, batch_rows=section.batch_size)
@@ -168,7 +170,7 @@ def _hidden_phase(
     from safetensors.torch import load_file, save_file
 
     done = _hidden_done(checkpoints)
-    found = kept(done)
+    found = first(lambda: kept(done))
     if found is not None:
         learning.load_state_dict(load_file(found / "learner.safetensors"))
         history: list[dict[str, float]] = read_json(found / "history.json")
@@ -191,7 +193,7 @@ def _hidden_phase(
         save_file(learning.state_dict(), folder / "learner.safetensors")
         write_json(folder / "history.json", history)
 
-    keep(done, write)
+    first(lambda: keep(done, write))
     return history
 
 

@@ -21,6 +21,7 @@ from kdmodels.feedback import teaches
 from kdmodels.files import write_json
 from kdmodels.label_store import read_labels
 from kdmodels.mutual import Both, Together, learn_together
+from kdmodels.ranks import first_goes_on
 from kdmodels.tables import read_table, write_table
 from kdmodels.token_table import read_tokens
 from tasks.sections import Joint, Params
@@ -65,6 +66,7 @@ def learned_together(
         ),
         log=progress(record),
     )
+    first_goes_on()
     after = view.scores()
     margin = params.feedback.margin
     accepted = all(after[name] >= before[name] - margin for name in before)

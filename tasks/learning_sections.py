@@ -11,10 +11,20 @@ from tasks.section_types import Name, OptionalText, Or, Positive, Section, Seed,
 class Training(Section):
     epochs: Positive
     batch_size: Positive
+    processes: Positive
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
     warmup_share: Share
     weight_decay: Annotated[float, Field(ge=0)]
     precision: Literal["float32", "bfloat16"]
+
+    @model_validator(mode="after")
+    def _batches_are_shared_evenly(self) -> "Training":
+        if self.batch_size % self.processes:
+            raise ValueError(
+                f"{self.processes} processes cannot share a batch_size of {self.batch_size} evenly; take a multiple of "
+                "processes"
+            )
+        return self
 
 
 class Untrained(Section):

@@ -181,6 +181,11 @@ class Params(Section):
     promotion: Promotion
     pipeline: Pipeline
 
+    @property
+    def most_threads(self) -> int:
+        """Return how many threads a stage runs at most, over all its processes."""
+        return self.threads * max(section.processes for section in (self.teacher, self.student, self.joint))
+
     @model_validator(mode="after")
     def _languages_differ(self) -> "Params":
         if self.source in self.targets:

@@ -17,6 +17,7 @@ from kdmodels.encoder import load_tokenizer
 from kdmodels.feedback import of_texts, read_feedback
 from kdmodels.files import read_json, write_json
 from kdmodels.fine_tuning import fine_tune
+from kdmodels.ranks import first, first_goes_on
 from kdmodels.tables import read_table, write_table
 from tasks.sections import Params
 from tasks.training import checkpoint_folder, progress, schedule, write_history
@@ -52,11 +53,14 @@ def teacher(
     work = _Training(encoder, names, tokenizer, (train, valid, labels, feedback), params, record)
     folds_N = _fold_numbers(work, params)
     everything = np.ones(len(work.labels_N), dtype=bool)
+    trained: list[tuple[Path, float]] = []
     if params.teacher.folds is None:
         model, history = work.train(everything, "teacher", "")
     else:  # a kill among the folds shall not cost what was finished before
         folder, history = work.finished(everything, "teacher", "")
+        trained = _train_folds(work, folds_N, params.teacher.folds)
         model = load_model(folder)
+    first_goes_on()
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     write_history(out / "training.csv", history)
@@ -73,7 +77,7 @@ def teacher(
     (out / "folds").mkdir()
     write_table(out / "folds" / ASSIGNMENT, {"text": work.texts, "fold": folds_N})
     if params.teacher.folds is not None:
-        metrics |= _folds(work, folds_N, params.teacher.folds, out / "folds")
+        metrics |= _folds(work, folds_N, trained, out / "folds")
         record.metrics({"out_of_fold/accuracy": metrics["out_of_fold"]["accuracy"]})
         work.forget()
     write_json(out / "metrics.json", metrics)
@@ -139,7 +143,7 @@ class _Training:
         checkpoints = self.checkpoints(name)
         place = checkpoints.with_name(f"{checkpoints.name}-done")
         self._finished.append(place)
-        folder = kept(place)
+        folder = first(lambda: kept(place))
         if folder is None:
             model, history = self.train(use_N, name, phase)
 
@@ -147,7 +151,7 @@ class _Training:
                 model.save_pretrained(to / "model")
                 write_json(to / "history.json", history)
 
-            folder = keep(place, write)
+            folder = first(lambda: keep(place, write))
         return folder / "model", read_json(folder / "history.json")
 
     def forget(self) -> None:
@@ -171,25 +175,34 @@ def _best(history: list[dict[str, float]]) -> dict[str, float]:
     return max((entry for entry in history if "eval_selection" in entry), key=lambda entry: entry["eval_selection"])
 
 
-def _folds(work: _Training, folds_N: NDArray[np.int64], folds: int, out: Path) -> dict[str, Any]:
-    """Write the teacher of each fold, and return how good they are on the text that each did not see.
-
-    `folds` beside it is their accuracy on the validation split, its mean and its standard deviation (n - 1) over folds.
-    """
-    logits_NC = np.empty((len(folds_N), len(work.names)), dtype=np.float32)
-    valid = []
+def _train_folds(work: _Training, folds_N: NDArray[np.int64], folds: int) -> list[tuple[Path, float]]:
+    """Return the folder of each fold's teacher, with its accuracy on the validation split."""
+    trained = []
     for fold in range(folds):
         print(f"fold {fold} of {folds}", flush=True)
         use_N = folds_N != fold
         rows = sha256(use_N.tobytes()).hexdigest()[:8]  # corpus.cleaning.leak_near changes folds too
         folder, history = work.finished(use_N, f"teacher-fold{fold}-{rows}", f"fold{fold}/")
-        valid.append(_best(history)["eval_accuracy"])
+        trained.append((folder, _best(history)["eval_accuracy"]))
+    return trained
+
+
+def _folds(
+    work: _Training, folds_N: NDArray[np.int64], trained: Sequence[tuple[Path, float]], out: Path
+) -> dict[str, Any]:
+    """Write the teacher of each fold, and return how good they are on the text that each did not see.
+
+    `folds` beside it is their accuracy on the validation split, its mean and its standard deviation (n - 1) over folds.
+    """
+    logits_NC = np.empty((len(folds_N), len(work.names)), dtype=np.float32)
+    for fold, (folder, _) in enumerate(trained):
         target = out / str(fold)
         shutil.copytree(folder, target)
         work.tokenizer.save_pretrained(target)
-        own = np.flatnonzero(~use_N)
+        own = np.flatnonzero(folds_N == fold)
         logits_NC[own] = work.answers(load_model(target), [work.ids[i] for i in own])
     found = cross_entropy_scores(logits_NC, work.labels_N)
+    valid = [accuracy for _, accuracy in trained]
     return {
         "out_of_fold": {"accuracy": found["accuracy"], "loss": found["loss"]},
         "folds": {"valid_accuracy": {"mean": float(np.mean(valid)), "spread": float(np.std(valid, ddof=1))}},

@@ -13,7 +13,7 @@ from kdmodels.mutual import Both, Together, learn_together, mutual_loss
 from kdmodels.training import Schedule
 from tests import tiny
 
-NUMBERS = {"temperature": 1.0, "teacher_weight": 0.5, "label_weight": 2.0}
+NUMBERS = {"temperature": 1.0, "teacher_weight": 0.5, "label_weight": 2.0, "parts": {"pairs": 1.0, "texts": 1.0}}
 
 
 def test_the_loss_by_hand() -> None:
