@@ -141,7 +141,7 @@ def test_a_damaged_cache_shard_is_refused_with_its_name(copy: TinyProject) -> No
         ),
         ({"student": {"output_loss": "hidden_mse"}}, "student.output_loss: the loss 'hidden_mse' cannot stand there"),
         ({"student": {"output_loss": "softkl"}}, "student.output_loss: 'softkl' is not one of: contrastive"),
-        ({"labelled": {"source": "opus7"}}, "labelled.source: 'opus7' is not one of: debian, files"),
+        ({"labelled": {"source": "opus7"}}, "labelled.source: 'opus7' is not one of: cedict, debian, files"),
     ],
 )
 def test_bad_params_stop_before_anything_runs(copy: TinyProject, change: dict[str, object], message: str) -> None:
