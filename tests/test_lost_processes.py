@@ -25,7 +25,7 @@ def test_a_killed_worker_and_its_run_leave_nothing_and_the_stage_is_tried_again_
         assert team.processes(), "the run of a killed worker goes on"
         scratch.rules()
         stage.kill()
-        assert until(lambda: not team.processes(), 30), team.processes()
+        assert until(lambda: not team.processes()), team.processes()
         with workers(team, "gpu"):
             assert until(lambda: team.state(run) == "Completed")
         lost = [one for one in team.runs("stage", "middle@de") if one.state.is_crashed()]
@@ -62,7 +62,7 @@ def test_a_stage_that_is_killed_under_a_worker_is_tried_again_and_leaves_no_chil
         stage, child, _ = map(int, pids.read_text(encoding="utf-8").split())
         scratch.rules()
         psutil.Process(stage).kill()
-        assert until(lambda: not psutil.pid_exists(child), 30), "a child that does not hear SIGTERM"
+        assert until(lambda: not psutil.pid_exists(child)), "a child that does not hear SIGTERM"
         assert until(lambda: team.state(run) == "Completed")
     assert [one.state.name for one in team.runs("stage", "middle@de")][-2:] == ["Failed", "Completed"]
     assert "killed by signal 9" in str(team.runs("stage", "middle@de")[-2].state.message)

@@ -51,7 +51,7 @@ def test_cancelling_on_the_pages_ends_every_process_and_every_run(team: Team, sc
         with team.client() as client:
             client.set_flow_run_state(run, Cancelling())
         assert until(lambda: team.state(run) == "Cancelled")
-        assert until(lambda: not team.processes(), 30), team.processes()
+        assert until(lambda: not team.processes()), team.processes()
         of_stage = team.runs("stage", "middle@de")[-1]
         assert until(lambda: team.state(of_stage.id) == "Cancelled")
 

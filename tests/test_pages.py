@@ -41,7 +41,10 @@ def shown(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with workers(team, "cpu", "gpu"):
         run = team.trigger()
         assert until(lambda: team.state(run) in {"Completed", "Failed", "Crashed"}, 1800)
-    assert team.state(run) == "Completed", team.log(run)
+        assert team.state(run) == "Completed", team.log(run)
+        assert until(lambda: any("is champion" in line for line in team.log(run))), (
+            "its last lines come after its state"
+        )
     port = free_port()
     command = [*MAIN, "ui", "--port", port, "--root", str(team.root)]
     with (folder / "ui.log").open("w") as log, subprocess.Popen(command, env=team.environment, stdout=log) as pages:
