@@ -81,7 +81,7 @@ def _close_parameters(client: Any) -> None:
     from prefect.client.schemas.actions import DeploymentUpdate
 
     for one in client.read_deployments():
-        if not (one.entrypoint or "").startswith("flows/"):
+        if not (one.entrypoint or "").startswith("flows."):
             continue  # another project's
         schema = {**one.parameter_openapi_schema, "additionalProperties": False}
         client.update_deployment(one.id, DeploymentUpdate(parameter_openapi_schema=schema))

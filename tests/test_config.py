@@ -39,7 +39,11 @@ def test_the_projects_own_params_are_right_and_frozen() -> None:
         ("threads: 1 ", "threads: 0 ", "threads: input should be greater than 0"),
         ("threads: 1 ", "", "threads: the key is missing"),
         ("  held_out: 0.1 ", "  held_out: 0.9 ", "corpus.held_out: input should be less than or equal to 0.5"),
-        ("    source: sample ", "    source: opus7 ", "corpus.first.source: 'opus7' is not one of: cedict, debian, files"),
+        (
+            "    source: sample ",
+            "    source: opus7 ",
+            "corpus.first.source: 'opus7' is not one of: cedict, debian, files",
+        ),
         ("  source: sample", "  source: hub7", "labelled.source: 'hub7' is not one of: cedict, debian, files"),
         (
             "  source: sample",
