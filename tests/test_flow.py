@@ -138,6 +138,7 @@ class Recorded:
     """What the flow has recorded."""
 
     environment: ClassVar[dict[str, str]] = {"SAID_BY": "the flow"}
+    wanted = False
 
     def __init__(self) -> None:
         self.links: dict[str, dict[str, str]] = {}
@@ -155,6 +156,9 @@ class Recorded:
         except PipelineFailedError as error:
             self.error = error
             raise
+
+    def end_earlier(self, tags: dict[str, str]) -> None:
+        assert tags["flow"] == "pipeline" and tags["workspace"]
 
     def link(self, stage: str, outputs: dict[str, str]) -> None:
         self.links[stage] = outputs
