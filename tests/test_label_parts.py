@@ -174,8 +174,10 @@ def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Texts:
     return read(folder, made)
 
 
-@pytest.mark.parametrize("count", [2, 7])
-@pytest.mark.parametrize("teacher", ["texts", "recurrent"])
+@pytest.mark.parametrize(
+    ("teacher", "count"),
+    [("texts", 2), ("texts", 7), ("recurrent", 2), pytest.param("recurrent", 7, marks=pytest.mark.slow)],
+)
 def test_what_the_teacher_says_of_a_text_does_not_depend_on_the_part(
     teacher: str, count: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
