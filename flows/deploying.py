@@ -38,8 +38,10 @@ def deploy(root: Root = Path(), debug: Debug = False) -> None:
         with connected() as client:
             for name, limit in pools.items():
                 typer.echo(f"pool {name}: {_pool(client, name, limit)}")
-            _deployments(root, str(client.api_url))
-            _close_parameters(client)
+            try:
+                _deployments(root, str(client.api_url))
+            finally:  # where prefect refuses one, those before it are there already
+                _close_parameters(client)
             typer.echo(f"automation {AUTOMATION!r}: {_automation(client)}")
             for one in client.read_deployments():
                 typer.echo(
