@@ -15,10 +15,13 @@ TEXT = """# CC-CEDICT
 殷紅 殷红 [yan1 hong2] /dark red/
 殸 殸 [qing4] /variant of 磬[qing4]/
 殺 杀 [sha1] /to kill/to murder; to attack/(used after a verb) extremely/to murder/
+看病 看病 [kan4 bing4] /to visit a doctor/to see a patient/used in cooking/see 看[kan4]/also pr. [kan1]/
 殺人鯨 杀人鲸 [sha1 ren2 jing1] /killer whale (Orcinus orca)/CL:條|条[tiao2]/
 """
-ENGLISH = ["dark red", "kill", "murder", "attack", "extremely", "killer whale"]
-SIMPLIFIED = ["殷红", "杀", "杀", "杀", "杀", "杀人鲸"]
+ENGLISH = ["dark red", "kill", "murder", "attack", "extremely"]
+VISIT = ["visit a doctor", "see a patient", "used in cooking"]
+ENGLISH += [*VISIT, "killer whale"]
+SIMPLIFIED = ["殷红", "杀", "杀", "杀", "杀", *(["看病"] * 3), "杀人鲸"]
 
 
 def read(
@@ -46,7 +49,7 @@ def test_a_word_stands_beside_each_of_its_meanings_without_what_only_explains_th
 
 def test_traditional_characters_and_the_other_direction(tmp_path: Path) -> None:
     pairs = read(tmp_path, TEXT.encode(), source="zh-Hant", target="en", traditional=True)
-    assert [pair.source for pair in pairs] == ["殷紅", "殺", "殺", "殺", "殺", "殺人鯨"]
+    assert [pair.source for pair in pairs] == ["殷紅", "殺", "殺", "殺", "殺", *(["看病"] * 3), "殺人鯨"]
     assert [pair.target for pair in pairs] == ENGLISH
 
 

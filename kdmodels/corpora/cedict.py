@@ -14,8 +14,8 @@ from kdmodels.text_files import read_lines
 _LICENCE = "CC-BY-SA-4.0"
 _ENTRY = re.compile(r"(?P<traditional>\S+) (?P<simplified>\S+) \[(?P<sound>[^\]]*)\] /(?P<meanings>.+)/\s*")
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
-_FORM = re.compile(r"(to|lit\.|fig\.) ")  # before a meaning, and not in a text that uses the word
-_POINTER = re.compile(r"CL:|(old |erhua )?variant of\b|see (also )?|abbr\. for\b|used in\b|surname ")
+_FORM = re.compile(r"^(to|lit\.|fig\.) ")  # before a meaning, and not in a text that uses the word
+_POINTER = re.compile(r"CL:|(old |erhua )?variant of\b|abbr\. (for|to)\b|also (pr\.|written)|surname ")
 _CHINESE = re.compile("[㐀-鿿]")  # in a meaning: another entry is named
 
 
@@ -70,9 +70,8 @@ def _meanings(text: str) -> list[str]:
         while _ASIDE.search(plain):
             plain = _ASIDE.sub(" ", plain)
         plain = " ".join(plain.split())
-        plain = _FORM.sub("", plain, count=1) if _FORM.match(plain) else plain
         if plain and not _POINTER.match(plain) and not _CHINESE.search(plain):
-            found[plain] = None
+            found[_FORM.sub("", plain, count=1)] = None
     return list(found)
 
 
