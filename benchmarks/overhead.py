@@ -9,24 +9,23 @@ stage's command alone, recording nothing, and the same stage through DVC, record
 
 import argparse
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from flows.server import answers, free_port  # noqa: E402
 from tasks.config import read_yaml  # noqa: E402
 
 MAIN = [sys.executable, "-c", "from flows.cli import main; main()"]
 TIMES = 3
+WAIT = 300  # seconds, at most
 STAGE = "tokens@de"  # quick, so that what is above it shows
 
 
@@ -83,9 +82,7 @@ def call(command: list[str], environment: dict[str, str], folder: Path | None = 
 
 def through_server(folder: Path, environment: dict[str, str]) -> dict[str, list[float]]:
     """Measure with a server and a worker of each pool, which are ended afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     address = f"http://127.0.0.1:{port}/api"
     started: list[subprocess.Popen[bytes]] = []
 
@@ -95,14 +92,14 @@ def through_server(folder: Path, environment: dict[str, str]) -> dict[str, list[
 
     try:
         start([sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port], environment)
-        wait(lambda: answers(f"{address}/health"))
+        answers(f"{address}/health", WAIT, lambda: started[0].poll() is None)
         with_server = {**environment, "PREFECT_API_URL": address}
         call([*MAIN, "deploy", "--root", str(folder)], with_server)
         for pool in ("cpu", "gpu"):
             start([*MAIN, "worker", "--pool", pool, "--root", str(folder)], with_server)
         time.sleep(10)
         return {
-            "flow through server and worker, all up to date": timed(lambda: trigger(address, {})),
+            "flow through server and worker, all up to date": timed(lambda: trigger(address)),
         }
     finally:
         for process in reversed(started):  # workers first; one that was started from a background shell may need two
@@ -117,13 +114,13 @@ def through_server(folder: Path, environment: dict[str, str]) -> dict[str, list[
             process.wait()
 
 
-def trigger(address: str, parameters: dict[str, Any]) -> None:
+def trigger(address: str) -> None:
     """Run the deployment `scheduled` and wait for it."""
     from prefect.client.orchestration import SyncPrefectClient
 
     with SyncPrefectClient(address) as client:
         found = client.read_deployment_by_name("pipeline/scheduled")
-        made = client.create_flow_run_from_deployment(found.id, parameters=parameters)
+        made = client.create_flow_run_from_deployment(found.id)
 
         def ended() -> bool:
             state = client.read_flow_run(made.id).state
@@ -137,20 +134,11 @@ def trigger(address: str, parameters: dict[str, Any]) -> None:
 
 def wait(what: Callable[[], bool]) -> None:
     """Wait until something is so, at most five minutes."""
-    end = time.monotonic() + 300
+    end = time.monotonic() + WAIT
     while not what():
         if time.monotonic() > end:
             sys.exit("nothing for five minutes")
         time.sleep(0.2)
-
-
-def answers(address: str) -> bool:
-    """Say whether a server answers."""
-    try:
-        with urllib.request.urlopen(address, timeout=5):
-            return True
-    except OSError:
-        return False
 
 
 if __name__ == "__main__":

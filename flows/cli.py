@@ -186,7 +186,7 @@ def _pipeline(root: Path, stages: list[str] | None) -> None:
     from flows.display import displayed
     from flows.server import prefect_server
 
-    with prefect_server("flows.pipeline", "tasks.tracking"):
+    with prefect_server("flows.pipeline"):
         from flows.pipeline import pipeline
 
         with displayed():

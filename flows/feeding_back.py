@@ -33,7 +33,7 @@ def feedback(
         from flows.display import displayed
         from flows.server import prefect_server
 
-        with prefect_server("flows.feedback", "tasks.tracking"):
+        with prefect_server("flows.feedback"):
             from flows.feedback import FILE, FOLDER, best
             from flows.feedback import feedback as run
 

@@ -36,11 +36,11 @@ def settle() -> None:
 
 
 @contextmanager
-def prefect_server(*modules: str) -> Iterator[None]:
+def prefect_server(module: str) -> Iterator[None]:
     """Have a server in the block: the one `PREFECT_API_URL` or the profile names, or one of its own.
 
     Args:
-        modules: imported while its own starts, since both take seconds
+        module: imported while its own starts, since both take seconds
 
     Raises:
         BadInputError: where the user's does not answer.
@@ -70,8 +70,7 @@ def prefect_server(*modules: str) -> Iterator[None]:
     said: deque[str] = deque(maxlen=20)
     threading.Thread(target=said.extend, args=(process.stdout,), daemon=True).start()  # or it stops at a full pipe
     try:
-        for name in modules:
-            import_module(name)
+        import_module(module)
         if not answers(f"{address}/health", START_SECONDS, lambda: process.poll() is None):
             raise RuntimeError("\n".join(["Prefect's server did not start:", *map(str.rstrip, said)]))
         with temporary_settings({PREFECT_API_URL: address}):

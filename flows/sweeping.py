@@ -24,7 +24,7 @@ def sweep(
         from flows.display import displayed
         from flows.server import prefect_server
 
-        with prefect_server("flows.sweep", "tasks.tracking"):
+        with prefect_server("flows.sweep"):
             from flows.sweep import FOLDER
             from flows.sweep import sweep as run
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from kdmodels.control_names import kind_and_seed
+
 _CONTROLS = {
     "tf_idf": "TF-IDF with logistic regression, on the teacher's labels",
     "hard_labels": "the student, on the teacher's labels alone",
@@ -136,9 +138,9 @@ def _differences(controls: dict[str, Any], confidence: float) -> list[str]:
 
 def _title(name: str) -> str:
     """Return the words for a control, or for one more training of it or of the student."""
-    kind, mark, seed = name.partition("_seed_")
+    kind, seed = kind_and_seed(name)
     words = _CONTROLS.get(kind, "the student")
-    return f"{words}, once more with seed {seed}" if mark else words
+    return words if seed is None else f"{words}, once more with seed {seed}"
 
 
 def _calibration(found: dict[str, Any]) -> list[str]:

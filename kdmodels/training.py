@@ -121,9 +121,9 @@ def train(
     resume = ranks.first(lambda: newest_whole(checkpoints) if checkpoints.is_dir() else None)
     trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
     history = [
-        {key: float(value) for key, value in entry.items() if "runtime" not in key and "per_second" not in key}
+        {key: float(value) for key, value in entry.items()}
         for entry in trainer.state.log_history
-        if "train_loss" not in entry  # the last line sums up this process alone, not what it went on from
+        if not _sums_up(entry)
     ]
     ranks.first(lambda: shutil.rmtree(checkpoints, ignore_errors=True))
     return trainer.model, history
@@ -178,6 +178,11 @@ class RowsByLength(Sampler[int]):
             yield from batch.tolist()
 
 
+def _sums_up(entry: dict[str, Any]) -> bool:
+    """Say whether a line of the history is the Trainer's last, which is of this process alone, not of what it went on from."""
+    return "train_loss" in entry
+
+
 class _Report(TrainerCallback):  # type: ignore[misc]
     """Hands each line of the history on as it comes."""
 
@@ -186,8 +191,8 @@ class _Report(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         entry = state.log_history[-1]
-        numbers = {key: float(value) for key, value in entry.items() if key != "step"}
-        self.log(numbers, state.global_step)
+        if not _sums_up(entry):
+            self.log({key: float(value) for key, value in entry.items() if key != "step"}, state.global_step)
 
 
 class _Step(nn.Module):

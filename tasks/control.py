@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdmodels.control_names import kind_and_seed
 from kdmodels.errors import BadInputError
 from kdmodels.files import write_json
 from tasks import places
-from tasks.control_names import kind_and_seed
 from tasks.sections import Params
 
 if TYPE_CHECKING:

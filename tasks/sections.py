@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tasks.control_names import check_first
+from kdmodels.control_names import check_first
 from tasks.learning_sections import CHANGING as CHANGING
 from tasks.learning_sections import FIXED as FIXED
 from tasks.learning_sections import Change as Change

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from kdmodels import tf_idf
 from kdmodels.classification import label_names, load_model, logits_of
+from kdmodels.control_names import PLAIN, kind_and_seed
 from kdmodels.encoder import load_tokenizer
 from kdmodels.files import read_json
 from tasks import places
-from tasks.control_names import PLAIN, kind_and_seed
 
 Logits = NDArray[np.float32]
 

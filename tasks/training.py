@@ -16,7 +16,6 @@ from tasks.sections import Params, Training
 if TYPE_CHECKING:
     from tasks.recording import Recorder
 
-_OF_THE_TRAINER = ("runtime", "per_second", "total_flos", "train_loss")  # its summing up, which hides what matters
 _SHOWN = {
     "loss": "loss",
     "eval_accuracy": "accuracy",
@@ -59,7 +58,7 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
     for entry in history:
         values = {key: value for key, value in entry.items() if key != "step"}
         steps.setdefault(int(entry["step"]), {}).update(values)
-    names = sorted({name for values in steps.values() for name in values if not name.startswith("total")})
+    names = sorted({name for values in steps.values() for name in values})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["step", *names])
@@ -77,8 +76,7 @@ def progress(record: "Recorder", phase: str = "") -> Log:
     """
 
     def log(values: dict[str, float], step: int) -> None:
-        own = {name: value for name, value in values.items() if not name.endswith(_OF_THE_TRAINER)}
-        record.metrics({f"{phase}{name}": value for name, value in own.items()}, step)
+        record.metrics({f"{phase}{name}": value for name, value in values.items()}, step)
         shown = [f"{word} {values[name]:.4f}" for name, word in _SHOWN.items() if name in values]
         if shown:
             print(f"{phase}step {step}: {', '.join(shown)}", flush=True)

@@ -2,11 +2,9 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,16 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
+from flows.server import answers, free_port
 from tests.scratch import Scratch
 
 ROOT = Path(__file__).parents[1]
 MAIN = [sys.executable, "-c", "from flows.cli import main; main()"]
-
-
-def free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
 
 
 def until(what: Callable[[], object], seconds: float = 300) -> bool:
@@ -37,20 +30,11 @@ def until(what: Callable[[], object], seconds: float = 300) -> bool:
     return False
 
 
-def answers(address: str) -> bool:
-    """Say whether a server answers."""
-    try:
-        with urllib.request.urlopen(address, timeout=5):
-            return True
-    except OSError:
-        return False
-
-
 class Server:
     """A Prefect server that can be killed and started again on the same database."""
 
     def __init__(self, folder: Path, database: str | None = None) -> None:
-        self.port = free_port()
+        self.port = str(free_port())
         self.address = f"http://127.0.0.1:{self.port}/api"
         self._log = folder / "server.log"
         self._variables = {
@@ -66,7 +50,7 @@ class Server:
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", self.port]
         with self._log.open("a") as log:
             self.process = subprocess.Popen(command, env=self._variables, stdout=log, stderr=log)
-        assert until(lambda: answers(f"{self.address}/health"), 120), self._log.read_text()
+        assert answers(f"{self.address}/health", 120, lambda: self.process.poll() is None), self._log.read_text()
 
     def kill(self) -> None:
         for process in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from flows.server import free_port
 from tests.scratch import Scratch
-from tests.team import Server, Team, free_port, until, workers
+from tests.team import Server, Team, until, workers
 
 EVERY = "{slug: often, interval: 20, active: true}"
 MIDDLE = {"middle@de", "middle@es"}
@@ -76,7 +77,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="distilingua-postgres-"))
     if other:
         shutil.chown(folder, "postgres", "postgres")
-    programs, port, data = found[-1].parent, free_port(), folder / "data"
+    programs, port, data = found[-1].parent, str(free_port()), folder / "data"
     quiet: Any = {"check": True, "capture_output": True, "cwd": folder}
     subprocess.run([*other, str(programs / "initdb"), "-D", str(data), "-U", "prefect", "--auth=trust"], **quiet)
     options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder}"

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from flows.server import answers, free_port
 from tests import browser
 from tests.browser import Page
 from tests.recording_project import client_of, runs
-from tests.team import MAIN, Server, Team, answers, free_port, until, workers
+from tests.team import MAIN, Server, Team, until, workers
 from tests.tiny_project import make
 
 STAGES = ["sources", "labelled", "corpus@de", "encoder", "tokens@de", "teacher", "student@de", "evaluation@de"]
@@ -45,12 +46,12 @@ def shown(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         assert until(lambda: any("is champion" in line for line in team.log(run))), (
             "its last lines come after its state"
         )
-    port = free_port()
+    port = str(free_port())
     command = [*MAIN, "ui", "--port", port, "--root", str(team.root)]
     with (folder / "ui.log").open("w") as log, subprocess.Popen(command, env=team.environment, stdout=log) as pages:
         address = f"http://127.0.0.1:{port}"
         try:
-            assert until(lambda: answers(address), 120)
+            assert answers(address, 120, lambda: pages.poll() is None)
             yield Shown(team, run, address)
         finally:
             pages.terminate()

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from flows.server import answers, free_port
 from tasks.recording import ui_command
 from tests.recording_project import client_of, runs
-from tests.team import MAIN, answers, free_port, until
+from tests.team import MAIN, until
 from tests.tiny_project import TinyProject
 
 STAGE = "student@de"
@@ -28,7 +29,7 @@ class Tracking:
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         self._log = log
-        self._command, self._variables = ui_command(root, int(port))
+        self._command, self._variables = ui_command(root, port)
         self.start()
 
     def start(self) -> None:
@@ -37,7 +38,7 @@ class Tracking:
             self._process = subprocess.Popen(
                 self._command, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        assert until(lambda: answers(f"{self.address}/health"), 120), self._log.read_text()
+        assert answers(f"{self.address}/health", 120, lambda: self._process.poll() is None), self._log.read_text()
 
     def kill(self) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
