@@ -17,12 +17,7 @@ from kdmodels.label_store import read_labels
 from kdmodels.model_card import model_card
 from kdmodels.pictures import draw_confusion, draw_distribution, draw_reliability, draw_scores, draw_trade
 from kdmodels.predictions import predictions_table, write_confusion
-from kdmodels.scoring import (
-    class_table,
-    confusion,
-    mean_share_equal,
-    reliability,
-)
+from kdmodels.scoring import class_table, confusion, mean_share_equal, reliability
 from kdmodels.speed import sentences_per_second
 from kdmodels.tables import read_table, write_table
 from kdmodels.token_table import read_tokens
@@ -58,9 +53,8 @@ def evaluation(
     numbers = params.evaluation
     draws = Bootstrap(numbers.resamples, numbers.confidence, params.seed)
     student_reader, teacher_reader = (Reader(folder, numbers.batch_rows) for folder in (student, teacher))
-    places.remove_others(
-        controls, params.control.chosen
-    )  # DVC would count them among what this stage reads, here alone
+    # DVC would count what an earlier choice left there among what this stage reads, on this machine alone.
+    places.remove_others(controls, params.control.chosen)
     trainings, reasons = read_controls(controls, params.control.chosen, params.student.seed, numbers.batch_rows)
     further = trainings.pop("student", [])
     told = read_json(joint / "metrics.json")
