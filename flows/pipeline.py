@@ -11,12 +11,13 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.futures import PrefectFuture
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 
 from flows import display
 from flows.alone import alone
+from flows.given_up import ended_with
 from flows.outcome import link, promote, show, tell_not_recorded
 from flows.results import results
 from kdmodels.errors import BadInputError
@@ -88,6 +89,7 @@ def pipeline(
     processes = Processes()
     with ExitStack() as inside:
         inside.enter_context(alone(project))
+        inside.enter_context(ended_with(deployment.id and flow_run.id, processes, get_run_logger().warning))
         params, declared, wanted = _planned(project, stages, change)
         for target in params.targets:  # before DVC looks: a result that comes home is found by the hashes of its inputs
             places.remove_others(project / DATA / "labelling" / target, params.labelling.parts)

@@ -12,8 +12,11 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import LogSort
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from flows.alone import turn
+from flows.given_up import ended_with
 from kdmodels.errors import BadInputError, DamagedError
 from tasks import sharing
 from tasks.guard import Closed, Processes
@@ -54,15 +57,17 @@ def stage(stage: str, request: Request) -> State[Any]:
     try:
         root = worker_root()
         check_code(root, request)
-        if request.data == "workspace":
-            check_workspace(root, request)
-            run_stage(root, stage, request.environment, tell, processes, force=request.force)
-        else:
-            sharing.check_remote(root)
-            with taken_over(root, request):
-                sharing.pull(root, graph(root).upstream[stage])
-                run_stage(root, stage, request.environment, tell, processes, force=request.force)
-                sharing.push(root, [stage], run_cache=True)
+        with ended_with(flow_run.id, processes, tell):
+            if request.data == "workspace":
+                check_workspace(root, request)
+                with turn(root, stage, processes, tell):
+                    run_stage(root, stage, request.environment, tell, processes, force=request.force)
+            else:
+                sharing.check_remote(root)
+                with taken_over(root, request):
+                    sharing.pull(root, graph(root).upstream[stage])
+                    run_stage(root, stage, request.environment, tell, processes, force=request.force)
+                    sharing.push(root, [stage], run_cache=True)
     except (StageFailedError, DamagedError) as error:  # the second is bad input too, and may be mended by then
         wrong = isinstance(error, StageFailedError) and error.bad_input
         return Failed(name=BAD_INPUT if wrong else "Failed", message=str(error))

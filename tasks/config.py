@@ -6,6 +6,8 @@ import inspect
 import io
 import typing
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -207,7 +209,7 @@ def read_yaml(path: Path) -> Any:
         BadInputError: where it is missing, no YAML, no UTF-8 or no mapping.
     """
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        values = deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise BadInputError(f"{path}: no such file. Run this in the project's root folder") from None
     except (YAMLError, UnicodeDecodeError) as error:
@@ -215,3 +217,9 @@ def read_yaml(path: Path) -> Any:
     if not isinstance(values, dict):
         raise BadInputError(f"{path}: a mapping of keys to values is expected, found {type(values).__name__}")
     return values
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    """Parse what several parts of a stage ask for, dvc.yaml above all, but once: it takes tens of milliseconds."""
+    return YAML(typ="safe", pure=True).load(text)

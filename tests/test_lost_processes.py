@@ -34,6 +34,31 @@ def test_a_killed_worker_and_its_run_leave_nothing_and_the_stage_is_tried_again_
     assert events.count("start middle@de") == 2 and events.count("end middle@de") == 1
 
 
+def test_a_frozen_worker_is_given_up_and_ends_what_it_runs_when_it_wakes(team: Team, scratch: Scratch) -> None:
+    scratch.rules(middle_de="hang")
+    with workers(team, "cpu", "gpu") as (_, gpu):
+        run = team.trigger()
+        assert until(team.begun("middle@de"))
+        frozen = [psutil.Process(gpu.pid), *psutil.Process(gpu.pid).children(recursive=True)]
+        for process in frozen:
+            process.suspend()
+        with workers(team, "gpu"):
+            retried = lambda: [one for one in team.runs("stage", "middle@de") if not one.state.is_crashed()]  # noqa: E731
+            assert until(retried), "its heart does not beat, and another worker takes the stage"
+            waits = "waits: middle@de is still run in this folder by another"
+            assert until(lambda: any(waits in line for line in team.log(retried()[-1].id)))
+            scratch.rules()
+            for process in frozen:
+                process.resume()
+            assert until(lambda: team.state(run) == "Completed"), team.log(run)
+        first, second = team.runs("stage", "middle@de")
+        assert "the server has this run as Crashed: it was given up, and ends here" in team.log(first.id)
+        assert team.worker_of(first.id) != team.worker_of(second.id)
+    events = scratch.events()
+    assert events.count("start middle@de") == 2 and events.count("end middle@de") == 1
+    assert not team.processes()
+
+
 def test_a_server_that_is_killed_and_started_again_in_mid_run_does_no_harm(
     team: Team, scratch: Scratch, server: Server
 ) -> None:
