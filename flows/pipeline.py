@@ -30,7 +30,7 @@ from tasks.recording import recorded_flow
 from tasks.request import request, workspace_id
 from tasks.section_types import Data
 from tasks.sections import Params
-from tasks.stage import StageFailedError, graph, run_stage, stage_task, stale
+from tasks.stage import BusyError, StageFailedError, graph, run_stage, stage_task, stale
 
 NAME = "pipeline"
 ASKING = "sources"  # the stage that asks outside what there is
@@ -89,7 +89,7 @@ def pipeline(
     processes = Processes()
     with ExitStack() as inside:
         inside.enter_context(alone(project))
-        inside.enter_context(ended_with(deployment.id and flow_run.id, processes, get_run_logger().warning))
+        inside.enter_context(ended_with([deployment.id and flow_run.id], processes, get_run_logger().warning))
         params, declared, wanted = _planned(project, stages, change)
         for target in params.targets:  # before DVC looks: a result that comes home is found by the hashes of its inputs
             places.remove_others(project / DATA / "labelling" / target, params.labelling.parts)
@@ -142,7 +142,7 @@ class _Places:
         if pool is None or self.is_here(stage):
             run_stage(self.project, stage, self.environment, tell, self.processes, force=force)
             return
-        if not force and not stale(self.project, stage):  # a clone without its outputs would run it all the same
+        if not force and not self._may_be_stale(stage):  # a clone without its outputs would run it all the same
             tell("nothing has changed")
             return
         from flows.remote import run_elsewhere
@@ -155,6 +155,14 @@ class _Places:
         )
         if self.data == "remote":
             sharing.bring_home(self.project, stage, self.environment, tell, self.processes)
+
+    def _may_be_stale(self, stage: str) -> bool:
+        try:
+            return bool(stale(self.project, stage))
+        except (
+            BusyError
+        ):  # a run that was given up is still at it in this folder; who takes the stage waits for its turn
+            return True
 
 
 def room(threads: int) -> int:

@@ -13,7 +13,7 @@ from prefect.client.schemas.sorting import LogSort
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from flows.alone import turn
 from flows.given_up import ended_with
@@ -40,12 +40,13 @@ Tell = Callable[[str], None]
     description="Runs one stage of dvc.yaml for a pipeline that another machine runs.",
     persist_result=False,
 )
-def stage(stage: str, request: Request) -> State[Any]:
+def stage(stage: str, request: Request, asked_by: str | None = None) -> State[Any]:
     """Run a stage in the project of the worker that took it, and send its result home.
 
     Args:
         stage: its name in dvc.yaml, such as `student@de`.
         request: the same, with the state of the project that asks.
+        asked_by: id of the flow run that waits for it; once that is over, so is this; none: nobody waits.
     """
     logger: Any = get_run_logger()
     log = logger.getChild("stage")
@@ -57,7 +58,7 @@ def stage(stage: str, request: Request) -> State[Any]:
     try:
         root = worker_root()
         check_code(root, request)
-        with ended_with(flow_run.id, processes, tell):
+        with ended_with([flow_run.id, asked_by], processes, tell):
             if request.data == "workspace":
                 check_workspace(root, request)
                 with turn(root, stage, processes, tell):
@@ -73,6 +74,8 @@ def stage(stage: str, request: Request) -> State[Any]:
         return Failed(name=BAD_INPUT if wrong else "Failed", message=str(error))
     except BadInputError as error:
         return Failed(name=BAD_INPUT, message=str(error))
+    except Closed:
+        return Cancelled(message="What belongs to a run that is over ends with it.")
     except BaseException:
         processes.close()
         raise
@@ -91,7 +94,11 @@ def run_elsewhere(pool: str, request: Request, tell: Tell, processes: Processes)
         try:
             made: Any = run_deployment(
                 f"{NAME}/{pool}",
-                parameters={"stage": request.stage, "request": request.model_dump(mode="json")},
+                parameters={
+                    "stage": request.stage,
+                    "request": request.model_dump(mode="json"),
+                    "asked_by": flow_run.id,
+                },
                 flow_run_name=request.stage,
                 timeout=0,
                 idempotency_key=uuid4().hex,  # Prefect sends again what is answered late, and would make a second run

@@ -99,7 +99,7 @@ def train(
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
-        save_total_limit=2,
+        save_total_limit=3,  # the best and two more: one is no whole checkpoint until it is sealed, after the oldest is gone
         logging_strategy="steps",
         logging_steps=every,
         logging_nan_inf_filter=False,

@@ -31,10 +31,15 @@ _ADVICE = (  # of DVC, after each stage the same
     "\tdvc config core.autostage",
     "Use `dvc push` ",
 )
+_BUSY = "is busy, it is being blocked by"
 _EXITED = re.compile(r"exited with (-?\d+)$")
 
 Line = Callable[[str, str], None]
 Run = Callable[[str, Callable[[str], None], bool], None]
+
+
+class BusyError(BadInputError):
+    """Another DVC in the folder writes what was asked for."""
 
 
 class StageFailedError(RuntimeError):
@@ -84,11 +89,13 @@ def stale(root: Path, *stages: str) -> dict[str, list[str]]:
         stages: that are looked at; none: all
 
     Raises:
+        BusyError: where another DVC in the folder writes what they read or make.
         BadInputError: where DVC cannot say.
     """
     ended = ask(root, "status", "--json", *stages)
     if ended.returncode:
-        raise BadInputError(f"dvc status: {ended.stderr.strip().removeprefix('ERROR: ')}")
+        error = BusyError if _BUSY in ended.stderr else BadInputError
+        raise error(f"dvc status: {ended.stderr.strip().removeprefix('ERROR: ')}")
     return {name: [*_reasons(found)] for name, found in json.loads(ended.stdout).items() if found}
 
 

@@ -100,7 +100,8 @@ def browser(folder: Path) -> Iterator[Page]:
             number, path = port.read_text().split()
             with connect(f"ws://127.0.0.1:{number}{path}", max_size=None, proxy=None) as above:
                 whole = Page(above)
-                target = whole._ask("Target.getTargets")["targetInfos"][0]["targetId"]
+                found = whole._ask("Target.getTargets")["targetInfos"]  # the browser's own pages among them
+                target = next(one for one in found if one["url"] == "about:blank")["targetId"]
             with connect(f"ws://127.0.0.1:{number}/devtools/page/{target}", max_size=None, proxy=None) as socket:
                 page = Page(socket)
                 page._ask("Page.enable")

@@ -1,5 +1,6 @@
 """The flow: order, room, only what is stale, failures that stop no other, and nothing left when it ends."""
 
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from flows import pipeline as flow_module
 from flows.pipeline import PipelineFailedError, pipeline, room
 from kdmodels.errors import BadInputError
 from tasks.sections import Params
-from tasks.stage import graph, locked_outputs, stale
+from tasks.stage import BusyError, graph, locked_outputs, stale
 from tests.scratch import Scratch
 
 ALL = {"first", "middle@de", "middle@es", "last", "lone"}
@@ -336,3 +337,12 @@ def test_a_second_flow_in_the_same_folder_is_refused_with_who_runs_there(project
             events.write("start over\n")
         assert first.wait(120) == 0
     run(project)
+
+
+def test_a_stage_that_another_dvc_is_at_is_told_apart_from_what_is_wrong(project: Scratch) -> None:
+    project.dvc("repro", "first", "middle@de")
+    written = {str(project.root / "data/middle/de"): {"pid": os.getpid(), "cmd": "dvc repro middle@de"}}
+    project.change(".dvc/tmp/rwlock", json.dumps({"write": written, "read": {}}))
+    with pytest.raises(BusyError, match="busy, it is being blocked by"):
+        stale(project.root, "middle@de")
+    assert stale(project.root, "first") == {}

@@ -11,7 +11,7 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
-from prefect.states import Crashed, Running, State
+from prefect.states import Cancelled, Crashed, Running, State
 
 from flows import alone, given_up
 from tasks.guard import Closed, Processes
@@ -35,7 +35,7 @@ def test_a_run_that_the_server_calls_crashed_ends_its_processes_and_says_why(pre
     processes, told = Processes(), list[str]()
     with get_client(sync_client=True) as client:
         run = client.create_flow_run(nothing, state=Running())
-        with given_up.ended_with(str(run.id), processes, told.append):
+        with given_up.ended_with([str(run.id)], processes, told.append):
             process = processes.start(SLEEP, tmp_path, {})
             assert process.stdout and process.stdout.readline() == "begun\n"
             assert client.read_flow_run(run.id).state.type == StateType.RUNNING and not processes.closed
@@ -43,9 +43,22 @@ def test_a_run_that_the_server_calls_crashed_ends_its_processes_and_says_why(pre
             process.wait(120)
             processes.finish(process)
         assert until(lambda: told)
-    assert told == ["the server has this run as Crashed: it was given up, and ends here"]
+    assert told == [f"the server has the run {run.name} as Crashed: what belongs to it ends here"]
     with pytest.raises(Closed):
         processes.start(SLEEP, tmp_path, {})
+
+
+def test_what_a_flow_asked_for_ends_with_that_flow(prefect_api: str, tmp_path: Path) -> None:
+    processes, told = Processes(), list[str]()
+    with get_client(sync_client=True) as client:
+        asked, asking = (client.create_flow_run(nothing, state=Running()) for _ in range(2))
+        with given_up.ended_with([str(asked.id), str(asking.id)], processes, told.append):
+            process = processes.start(SLEEP, tmp_path, {})
+            client.set_flow_run_state(asking.id, Cancelled(), force=True)
+            process.wait(120)
+            processes.finish(process)
+        assert until(lambda: told)
+    assert told == [f"the server has the run {asking.name} as Cancelled: what belongs to it ends here"]
 
 
 class Answers:
@@ -62,7 +75,7 @@ class Answers:
         self.asked += 1
         if isinstance(self.answer, Exception):
             raise self.answer
-        return type("Run", (), {"state": self.answer})
+        return type("Run", (), {"state": self.answer, "name": "run"})
 
 
 @pytest.mark.parametrize("answer", [Running(), ConnectionError("away")], ids=["running", "away"])
@@ -71,7 +84,7 @@ def test_a_run_that_goes_on_and_a_server_that_is_away_end_nothing(
 ) -> None:
     processes, server, told = Processes(), Answers(answer), list[str]()
     monkeypatch.setattr("prefect.client.orchestration.get_client", server)
-    with given_up.ended_with("5bd0b6f8-94b1-4d8f-8e6f-6b8f4a3f8b4e", processes, told.append):
+    with given_up.ended_with(["5bd0b6f8-94b1-4d8f-8e6f-6b8f4a3f8b4e"], processes, told.append):
         assert until(lambda: server.asked > 3)
     asked = server.asked
     assert not processes.closed and not told
@@ -82,7 +95,7 @@ def test_a_flow_without_a_run_is_not_watched(monkeypatch: pytest.MonkeyPatch) ->
     server = Answers(Crashed())
     monkeypatch.setattr("prefect.client.orchestration.get_client", server)
     processes = Processes()
-    with given_up.ended_with(None, processes, print):
+    with given_up.ended_with([None], processes, print):
         assert not until(lambda: server.asked, 1)
     assert not processes.closed
 

@@ -51,7 +51,7 @@ def test_a_frozen_worker_is_given_up_and_ends_what_it_runs_when_it_wakes(team: T
                 process.resume()
             assert until(lambda: team.state(run) == "Completed"), team.log(run)
         first, second = team.runs("stage", "middle@de")
-        assert "the server has this run as Crashed: it was given up, and ends here" in team.log(first.id)
+        assert "the server has the run middle@de as Crashed: what belongs to it ends here" in team.log(first.id)
         assert team.worker_of(first.id) != team.worker_of(second.id)
     events = scratch.events()
     assert events.count("start middle@de") == 2 and events.count("end middle@de") == 1

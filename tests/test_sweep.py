@@ -140,12 +140,16 @@ def test_a_sweep_with_a_design_that_fails_ranks_those_that_ran(copy: TinyProject
     project = copy
     project.set(student={"epochs": 1}, sweep={"temperatures": [2.0], "seeds": [1]})
     options = {"init": "transtokenized", "layers": [0, 9], "width": "none"}
-    project.put("sweep", "designs", {"kl": {"output_loss": "soft_kl"}, "third": {"options": options}})
+    project.put(
+        "sweep",
+        "designs",
+        {"kl": {"output_loss": "soft_kl"}, "mse": {"output_loss": "logit_mse"}, "third": {"options": options}},
+    )
     project.commit("sweep")
     failed = project.run(*SWEEP, check=False)
     assert failed.returncode == 2 and "third, seed 1: student.options.layers: [0, 9] are not layers" in failed.stderr
     page = (project.root / "sweep/de/report.md").read_text(encoding="utf-8")
-    assert "| kl |" in page and "third" not in page, "those that ran are ranked"
+    assert "| kl |" in page and "| mse |" in page and "third" not in page, "those that ran are ranked"
 
 
 @pytest.mark.slow
