@@ -9,6 +9,7 @@ from uuid import UUID
 from tasks.guard import Processes
 
 _ASKS = 10.0  # seconds between two looks
+_NAME = "watch of flow runs"
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def ended_with(runs: Sequence[str | None], processes: Processes, tell: Callable[
         yield
         return
     over = threading.Event()
-    threading.Thread(target=_watch, args=(watched, over, processes, tell), daemon=True).start()
+    threading.Thread(target=_watch, args=(watched, over, processes, tell), name=_NAME, daemon=True).start()
     try:
         yield
     finally:

@@ -2,6 +2,8 @@
 
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import psutil
 import pytest
@@ -34,21 +36,35 @@ def test_a_killed_worker_and_its_run_leave_nothing_and_the_stage_is_tried_again_
     assert events.count("start middle@de") == 2 and events.count("end middle@de") == 1
 
 
+@contextmanager
+def asleep(processes: list[psutil.Process]) -> Iterator[Callable[[], None]]:
+    """Freeze processes for the block, or until what it gives is called; none stays frozen."""
+
+    def wake() -> None:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    for process in processes:
+        process.suspend()
+    try:
+        yield wake
+    finally:
+        wake()
+
+
 def test_a_frozen_worker_is_given_up_and_ends_what_it_runs_when_it_wakes(team: Team, scratch: Scratch) -> None:
     scratch.rules(middle_de="hang")
     with workers(team, "cpu", "gpu") as (_, gpu):
         run = team.trigger()
         assert until(team.begun("middle@de"))
         frozen = [psutil.Process(gpu.pid), *psutil.Process(gpu.pid).children(recursive=True)]
-        for process in frozen:
-            process.suspend()
-        with workers(team, "gpu"):
+        with asleep(frozen) as wake, workers(team, "gpu"):
             assert until(lambda: len(team.runs("stage", "middle@de")) == 2), "another worker takes the stage"
             waits = "waits: middle@de is still run in this folder by another"
             assert until(lambda: any(waits in line for line in team.log(team.runs("stage", "middle@de")[1].id)))
             scratch.rules()
-            for process in frozen:
-                process.resume()
+            wake()
             assert until(lambda: team.state(run) == "Completed"), team.log(run)
         first, second = team.runs("stage", "middle@de")
         assert "the server has the run middle@de as Crashed: what belongs to it ends here" in team.log(first.id)
