@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kdmodels.choice import choose
 from kdmodels.errors import BadInputError
 from kdmodels.files import read_json
+from kdmodels.first_token import logits_of_batch
 
 Floats = NDArray[np.float32]
 TokenIds = Sequence[NDArray[np.integer]]
@@ -85,8 +86,7 @@ def logits_of(model: Any, rows: TokenIds, *, padding: int, batch_rows: int) -> F
     """Return a model's logits [rows, classes] on token ids, computed sorted by length, given in the order of the rows."""
 
     def read(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = model(input_ids=ids, attention_mask=mask).logits
-        return logits
+        return logits_of_batch(model, ids, mask)
 
     return _read(model, rows, read, padding=padding, batch_rows=batch_rows)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kdmodels.classification import compare, forward, logits_of, pad, pooled_of
+from kdmodels.first_token import logits_of_batch
 from kdmodels.objective import Objective, weighted_mean
 from kdmodels.training import Batch, Log, Parts, Schedule, train
 
@@ -63,8 +64,12 @@ class Learner(nn.Module):
         self.student = student
         self.projection: nn.Module = nn.Identity() if width == teacher_width else nn.Linear(width, teacher_width)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits [batch, classes] and hidden states [batch, teacher's width]."""
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, hidden: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return logits [batch, classes] and, where they are asked for, hidden states [batch, teacher's width]."""
+        if not hidden:
+            return logits_of_batch(self.student, input_ids, attention_mask), None
         logits_BC, hidden_BH = forward(self.student, input_ids, attention_mask)
         return logits_BC, self.projection(hidden_BH)
 
@@ -141,7 +146,11 @@ def distil(
 
     def loss(model: Any, batch: Batch, share: float, parts: Parts) -> torch.Tensor:
         _thaw(model, frozen(share))
-        logits_BC, hidden_BH = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        logits_BC, hidden_BH = model(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            hidden=objective.hidden_loss is not None,
+        )
         of_pairs = len(batch["teacher_BC"])
         total: torch.Tensor = logits_BC.new_zeros(())
         if of_pairs:
@@ -149,7 +158,7 @@ def distil(
                 share,
                 student_BC=logits_BC[:of_pairs],
                 teacher_BC=batch["teacher_BC"],
-                student_BH=hidden_BH[:of_pairs],
+                student_BH=None if hidden_BH is None else hidden_BH[:of_pairs],
                 teacher_BH=batch["teacher_BH"],
                 weight_B=batch["weight_B"],
             )
@@ -219,7 +228,7 @@ def learn_hidden_states(
 
     def loss(model: Any, batch: Batch, share: float, parts: Parts) -> torch.Tensor:
         del share
-        _, hidden_BH = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        _, hidden_BH = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], hidden=True)
         return parts["pairs"] * weighted_mean(hidden_loss(hidden_BH, batch["teacher_BH"]), batch["weight_B"])
 
     def score(model: Any) -> dict[str, float]:

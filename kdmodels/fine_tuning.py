@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from kdmodels.classification import pad
 from kdmodels.errors import BadInputError
+from kdmodels.first_token import logits_of_batch
 from kdmodels.training import Batch, Log, Parts, Schedule, train
 
 
@@ -56,7 +57,7 @@ def fine_tune(
 
     def loss(model: Any, batch: Batch, share: float, parts: Parts) -> torch.Tensor:
         del share
-        logits_BC = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        logits_BC = logits_of_batch(model, batch["input_ids"], batch["attention_mask"])
         if all_alike:  # the same sum, added up in torch's order: a teacher without weights keeps its bytes
             mean = functional.cross_entropy(logits_BC, batch["labels"], label_smoothing=float(smoothing_N[0]))
         else:

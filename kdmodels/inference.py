@@ -92,9 +92,11 @@ class Predictor:
     def _probabilities(self, texts: Sequence[str]) -> list[list[float]]:
         import torch
 
+        from kdmodels.first_token import logits_of_batch
+
         batch = self._tokenizer(list(texts), truncation=True, padding=True, return_tensors="pt").to(self._device)
         with torch.inference_mode():
-            logits_BC = self._model(**batch).logits.float()
+            logits_BC = logits_of_batch(self._model, **batch).float()
         rows: list[list[float]] = logits_BC.softmax(dim=-1).tolist()
         return rows
 

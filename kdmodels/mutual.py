@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from kdmodels.classification import pad
+from kdmodels.first_token import logits_of_batch
 from kdmodels.losses.soft_kl import soft_kl
 from kdmodels.objective import weighted_mean
 from kdmodels.training import Batch, Log, Parts, Schedule, train
@@ -54,7 +55,7 @@ class Together(nn.Module):
         """
         readers = {"source": self.teacher, "labelled": self.teacher, "target": self.student}
         return {
-            kind: reader(input_ids=texts[f"{kind}_ids"], attention_mask=texts[f"{kind}_mask"]).logits
+            kind: logits_of_batch(reader, texts[f"{kind}_ids"], texts[f"{kind}_mask"])
             for kind, reader in readers.items()
             if f"{kind}_ids" in texts
         }

@@ -37,7 +37,7 @@ class Objective:
         *,
         student_BC: torch.Tensor,
         teacher_BC: torch.Tensor,
-        student_BH: torch.Tensor,
+        student_BH: torch.Tensor | None,
         teacher_BH: torch.Tensor,
         weight_B: torch.Tensor,
     ) -> torch.Tensor:
@@ -46,7 +46,7 @@ class Objective:
         Args:
             share: of the training that is done, 0 to 1
             student_BC, teacher_BC: [pairs, classes], logits
-            student_BH, teacher_BH: [pairs, width], pooled hidden states
+            student_BH, teacher_BH: [pairs, width], pooled hidden states; the student's may be none where no loss reads them
             weight_B: [pairs], above 0
         """
         total = student_BC.new_zeros(())
