@@ -33,16 +33,10 @@ def annotate(
         from tasks.config import load_params
 
         params = load_params(root)
-        if target not in params.targets:
-            raise BadInputError(
-                f"--target {target!r} is not one of the targets in params.yaml: {', '.join(params.targets)}"
-            )
-        folder = root / "data/student" / target / "model"
-        if not folder.is_dir():
-            raise BadInputError(f"{folder}: there is no student for {target!r} yet. To train it: distilingua run")
+        from flows.students import student_folder
         from kdmodels.inference import Predictor
 
-        predictor = Predictor(folder, params.evaluation.batch_rows)
+        predictor = Predictor(student_folder(root, params, target), params.evaluation.batch_rows)
         table = root / FOLDER / f"{target}.tsv"
         if read:
             _read(table, predictor, params)

@@ -1,9 +1,6 @@
-"""The command line: `distilingua run | status | predict | ui`. It parses and calls; what is heavy is imported late."""
+"""The command line, `distilingua`. It parses and calls; what is heavy is imported late."""
 
-import json
 import os
-import sys
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,15 +10,17 @@ import typer
 from flows.annotating import annotate
 from flows.command_line import Debug, Root, plain_errors
 from flows.deploying import deploy
+from flows.exporting import export
 from flows.feeding_back import feedback
+from flows.predicting import predict
 from flows.reproducing import reproduce
+from flows.serving import serve
 from flows.sweeping import sweep
 from flows.tracing import lineage
 from flows.working import worker
 from kdmodels.errors import BadInputError
 
 if TYPE_CHECKING:
-    from kdmodels.inference import Prediction
     from tasks.sections import Params
 
 REASONS = 3  # shown of a stale stage
@@ -39,6 +38,9 @@ Data = Annotated[
 ]
 
 
+predict_command = app.command()(predict)
+export_command = app.command()(export)
+serve_command = app.command()(serve)
 annotate_command = app.command()(annotate)
 sweep_command = app.command()(sweep)
 feedback_command = app.command()(feedback)
@@ -121,38 +123,6 @@ def status(root: Root = Path(), debug: Debug = False) -> None:
 
 
 @app.command()
-def predict(
-    target: Annotated[
-        str, typer.Option("--target", "-t", help="The language of the texts, one of targets in params.yaml.")
-    ],
-    texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts. [default: each line of standard input is one]")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    root: Root = Path(),
-    debug: Debug = False,
-) -> None:
-    """Label texts with the student of a language, with the probability of each label."""
-    with plain_errors(debug):
-        params = _params(root)
-        if target not in params.targets:
-            raise BadInputError(
-                f"--target {target!r} is not one of the targets in params.yaml: {', '.join(params.targets)}. "
-                "To add a language: one word there, then distilingua run"
-            )
-        folder = root / STUDENTS / target / "model"
-        if not folder.is_dir():
-            raise BadInputError(f"{folder}: there is no student for {target!r} yet. To train it: distilingua run")
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        from kdmodels.inference import Predictor
-
-        predictor = Predictor(folder, params.evaluation.batch_rows)
-        typed = not texts and sys.stdin.isatty()  # each line is answered at once
-        for found in predictor.predict(texts or _lines(), read_ahead=1 if typed else None):
-            _print(found, as_json)
-
-
-@app.command()
 def ui(
     port: Annotated[
         int, typer.Option("--port", help="Of this machine; only programs on it can connect.", min=1, max=65535)
@@ -214,31 +184,3 @@ def _show_results(root: Path, params: "Params") -> None:
         ("all runs", "distilingua ui"),
     ):
         typer.echo(f"{what:<10} {where}")
-
-
-def _lines() -> Iterable[str]:
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            yield line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise BadInputError(
-                f"standard input, line {number}: not UTF-8 ({error.reason}). Convert it first"
-            ) from None
-
-
-def _print(found: "Prediction", as_json: bool) -> None:
-    if as_json:
-        row = {
-            "text": found.text,
-            "label": found.label,
-            "probabilities": found.probabilities,
-            "truncated": found.truncated,
-        }
-        line = json.dumps(row, ensure_ascii=False)
-    else:
-        others = sorted(found.probabilities.items(), key=lambda item: -item[1])
-        line = "\t".join([found.label, " ".join(f"{label}={value:.3f}" for label, value in others), found.text])
-        if found.truncated:
-            typer.echo("note: the next text is longer than the student reads; its beginning was labelled", err=True)
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

@@ -38,6 +38,16 @@ def checkpoints(root: Path) -> Path:
     return home(root) / "checkpoints"
 
 
+def student(root: Path, language: str) -> Path:
+    """Return the Hugging Face folder of a student."""
+    return root / "data/student" / language / "model"
+
+
+def export(root: Path, language: str) -> Path:
+    """Return the folder of a student's ONNX model, unless another was asked for."""
+    return root / "exports" / language
+
+
 def partial_output(out: Path) -> Path:
     """Return the folder a stage writes to before its output is whole."""
     return out.with_name(f".{out.name}.partial")

@@ -131,6 +131,20 @@ class Evaluation(Section):
     speed_repeats: Positive
 
 
+class Export(Section):
+    agreement: Share
+    difference: Annotated[float, Field(gt=0)]
+
+
+class Serving(Section):
+    texts: Positive
+    characters: Positive
+    body_bytes: Positive
+    seconds: Annotated[float, Field(gt=0)]
+    waiting: Positive
+    connections: Positive
+
+
 class Sweep(Section):
     designs: Annotated[dict[Name, dict[str, Any]], Field(min_length=2)]
     temperatures: Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=1), AfterValidator(_once)]
@@ -175,6 +189,8 @@ class Params(Section):
     control: Control
     joint: Joint
     evaluation: Evaluation
+    export: Export
+    serving: Serving
     sweep: Sweep
     feedback: Feedback
     recording: Recording

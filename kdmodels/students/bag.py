@@ -43,6 +43,9 @@ class Model(SmallModel):
         rows_BN = torch.cat([inside_BTN.flatten(1), pair_BT], dim=1)
         counted_BN = (rows_BN > 0).to(self.embeddings.weight.dtype)
         weight_BN = counted_BN / counted_BN.sum(dim=1, keepdim=True).clamp_min(1)
+        if torch.compiler.is_exporting():  # the same sum; ONNX has no bags, and would loop over the texts
+            exported_BH: torch.Tensor = (weight_BN.unsqueeze(1) @ self.embeddings(rows_BN)).squeeze(1)
+            return exported_BH
         pooled_BH: torch.Tensor = functional.embedding_bag(
             rows_BN, self.embeddings.weight, mode="sum", per_sample_weights=weight_BN
         )

@@ -1,0 +1,211 @@
+"""A finished student as an ONNX folder, proved against the student it was made of."""
+
+import io
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from kdmodels.classification import agreement, label_names, load_model, logits_of
+from kdmodels.encoder import load_tokenizer
+from kdmodels.errors import BadInputError
+from kdmodels.files import folder_sha256, write_json
+from kdmodels.first_token import only_first_token
+from kdmodels.onnx_student import INPUTS, MODEL, OUTPUT, SETTINGS, TOKENIZER, needs, run, session
+
+Rows = Sequence[NDArray[np.integer[Any]]]
+_ROWS = 32  # texts that are compared together
+_EXAMPLE = Path(__file__).with_name("onnx_example.py")
+_CARD = """
+
+## This folder
+
+`{model}` is the student in ONNX, with {weights} weights{quantized}. `{tokenizer}` cuts and fills up texts as it should be;
+`{settings}` has the labels in the order of the logits. On {compared} texts its logits in float32 were those of the student
+in torch within {difference:.1e}.{agreed} An example that needs nothing but onnxruntime and tokenizers:
+
+```bash
+python example.py "..."
+```
+"""
+
+
+def export(
+    student: Path,
+    out: Path,
+    *,
+    quantize: str,
+    texts: Sequence[str],
+    held_out: Sequence[str],
+    difference: float,
+    least_agreement: float,
+    card: str,
+) -> dict[str, float]:
+    """Write a student's ONNX folder: model, tokenizer, labels, card and example.
+
+    The last layer computes the first token alone where the head reads no other, as everywhere else. The weights of an int8
+    model are a whole number a weight and a scale a channel; activations are quantized as they come (dynamic quantization:
+    Jacob et al. 2018, arXiv 1712.05877, section 2).
+
+    Args:
+        student: the Hugging Face folder
+        out: an empty folder
+        quantize: none or int8
+        texts: that logits in float32 are compared with torch's on
+        held_out: that the int8 model is to answer as the float32 model does
+        difference: of a logit, allowed at most
+        least_agreement: share of the held-out texts, 0 to 1
+        card: what stands in README.md before what is said of the folder
+
+    Returns:
+        the largest `difference` of a logit; for int8 the `agreement`
+
+    Raises:
+        BadInputError: where a library is missing, the architecture cannot be exported, or the model strays from the student.
+    """
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        needs(module, "onnx")
+    model, tokenizer = load_model(student).eval(), load_tokenizer(student)
+    padding = tokenizer.pad_token_id
+    _write_model(model, out / MODEL, padding)
+    checks = {"difference": _difference(model, out / MODEL, _ids(tokenizer, texts), padding)}
+    if checks["difference"] > difference:
+        raise BadInputError(
+            f"{student}: a logit of the ONNX model differs by {checks['difference']:.1e} from torch's, "
+            f"export.difference allows {difference:.1e}. It was not written"
+        )
+    if quantize == "int8":
+        checks["agreement"] = _quantize(out / MODEL, _ids(tokenizer, held_out), padding)
+        if checks["agreement"] < least_agreement:
+            raise BadInputError(
+                f"{student}: the int8 model answers {checks['agreement']:.4f} of {len(held_out)} held-out texts as the "
+                f"float32 model does, export.agreement asks for {least_agreement}. It was not written; "
+                "--quantize none keeps float32"
+            )
+    _write_tokenizer(tokenizer, out / TOKENIZER)
+    settings = {
+        "labels": label_names(model),
+        "maximum_length": tokenizer.model_max_length,
+        "padding": padding,
+        "made_from": folder_sha256(student),
+        "quantize": quantize,
+        "checks": checks,
+    }
+    write_json(out / SETTINGS, settings)
+    shutil.copyfile(_EXAMPLE, out / "example.py")
+    page = card.rstrip() + _CARD.format(
+        model=MODEL,
+        tokenizer=TOKENIZER,
+        settings=SETTINGS,
+        weights="int8" if quantize == "int8" else "float32",
+        quantized=", of which each channel has a scale" if quantize == "int8" else "",
+        compared=len(texts),
+        difference=checks["difference"],
+        agreed=f" It answers {checks['agreement']:.2%} of {len(held_out)} held-out texts as in float32."
+        if quantize == "int8"
+        else "",
+    )
+    (out / "README.md").write_text(page, encoding="utf-8")
+    return checks
+
+
+class _Logits(nn.Module):
+    """A student as what ONNX knows: tensors in, one tensor out."""
+
+    def __init__(self, student: Any) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.student(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
+
+
+def _write_model(model: Any, path: Path, padding: int) -> None:
+    """Write the float32 model, for any number of texts of any length."""
+    ids = torch.tensor([[row + column for column in range(7)] for row in range(2)]) % (padding + 8)
+    free = torch.export.Dim.DYNAMIC
+    try:
+        with only_first_token(model), _quiet():
+            program = torch.onnx.export(
+                _Logits(model).eval(),
+                (ids, torch.ones_like(ids)),
+                dynamo=True,
+                input_names=list(INPUTS),
+                output_names=[OUTPUT],
+                dynamic_shapes=tuple({0: free, 1: free} for _ in INPUTS),
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        kind = getattr(model.config, "architecture", type(model).__name__)
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise BadInputError(
+            f"a student of the architecture {kind} cannot be exported to ONNX ({reason}). transformer, multilingual, cnn and "
+            "bag can; the others serve by distilingua predict and MLflow"
+        ) from None
+    assert program is not None  # only where it is told to write a file itself
+    program.save(str(path))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to itself what exporter and quantizer say of their own progress."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def _difference(model: Any, path: Path, rows: Rows, padding: int) -> float:
+    ours = logits_of(model, rows, padding=padding, batch_rows=_ROWS)
+    return float(np.abs(ours - _answers(path, rows, padding)).max())
+
+
+def _quantize(path: Path, rows: Rows, padding: int) -> float:
+    """Put an int8 model in the place of a float32 one, and return on which share of the texts both answer the same."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    before = _answers(path, rows, padding)
+    prepared = path.with_suffix(".prepared")
+    with _quiet():
+        # its symbolic shapes fail on BERT ("Incomplete symbolic shape inference"); ONNX's own do
+        quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+        quantize_dynamic(prepared, path, weight_type=QuantType.QInt8, per_channel=True)
+    prepared.unlink()
+    return agreement(_answers(path, rows, padding), before)
+
+
+def _answers(path: Path, rows: Rows, padding: int) -> NDArray[np.float32]:
+    opened = session(path, 1)
+    order = np.argsort([len(row) for row in rows], kind="stable")
+    found = [
+        run(opened, [rows[i].tolist() for i in order[start : start + _ROWS]], padding)
+        for start in range(0, len(order), _ROWS)
+    ]
+    return np.concatenate(found)[np.argsort(order, kind="stable")]
+
+
+def _ids(tokenizer: Any, texts: Sequence[str]) -> Rows:
+    return [np.array(row) for row in tokenizer(list(texts), truncation=True, verbose=False)["input_ids"]]
+
+
+def _write_tokenizer(tokenizer: Any, path: Path) -> None:
+    """Write a tokenizer that cuts and fills up by itself, so that a reader needs to know nothing of it."""
+    own = tokenizer.backend_tokenizer
+    own.enable_truncation(tokenizer.model_max_length)
+    own.enable_padding(pad_id=tokenizer.pad_token_id, pad_token=tokenizer.pad_token)
+    own.save(str(path))
+    own.no_padding()
