@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from kdmodels.classification import agreement, label_names, load_model, logits_of
+from kdmodels.classification import label_names, load_model, logits_of
 from kdmodels.encoder import load_tokenizer
 from kdmodels.errors import BadInputError
 from kdmodels.files import folder_sha256, write_json
 from kdmodels.first_token import only_first_token
 from kdmodels.onnx_student import INPUTS, MODEL, OUTPUT, SETTINGS, TOKENIZER, needs, run, session
+from kdmodels.quantization import quantize as to_int8
 
 Rows = Sequence[NDArray[np.integer[Any]]]
 _ROWS = 32  # texts that are compared together
@@ -51,9 +52,8 @@ def export(
 ) -> dict[str, float]:
     """Write a student's ONNX folder: model, tokenizer, labels, card and example.
 
-    The last layer computes the first token alone where the head reads no other, as everywhere else. The weights of an int8
-    model are a whole number a weight and a scale a channel; activations are quantized as they come (dynamic quantization:
-    Jacob et al. 2018, arXiv 1712.05877, section 2).
+    The last layer computes the first token alone where the head reads no other, as everywhere else. How a model becomes
+    int8 stands in `kdmodels.quantization`.
 
     Args:
         student: the Hugging Face folder
@@ -66,7 +66,7 @@ def export(
         card: what stands in README.md before what is said of the folder
 
     Returns:
-        the largest `difference` of a logit; for int8 the `agreement`
+        the largest `difference` of a logit; for int8 the `agreement` and the number of `products_in_float32`
 
     Raises:
         BadInputError: where a library is missing, the architecture cannot be exported, or the model strays from the student.
@@ -83,7 +83,11 @@ def export(
             f"export.difference allows {difference:.1e}. It was not written"
         )
     if quantize == "int8":
-        checks["agreement"] = _quantize(out / MODEL, _ids(tokenizer, held_out), padding)
+        rows = _ids(tokenizer, held_out)
+        with _quiet():
+            checks["agreement"], checks["products_in_float32"] = to_int8(
+                out / MODEL, lambda path: _answers(path, rows, padding), least_agreement
+            )
         if checks["agreement"] < least_agreement:
             raise BadInputError(
                 f"{student}: the int8 model answers {checks['agreement']:.4f} of {len(held_out)} held-out texts as the "
@@ -106,7 +110,7 @@ def export(
         tokenizer=TOKENIZER,
         settings=SETTINGS,
         weights="int8" if quantize == "int8" else "float32",
-        quantized=", of which each channel has a scale" if quantize == "int8" else "",
+        quantized=f", {checks['products_in_float32']} of its products in float32" if quantize == "int8" else "",
         compared=len(texts),
         difference=checks["difference"],
         agreed=f" It answers {checks['agreement']:.2%} of {len(held_out)} held-out texts as in float32."
@@ -171,21 +175,6 @@ def _quiet() -> Iterator[None]:
 def _difference(model: Any, path: Path, rows: Rows, padding: int) -> float:
     ours = logits_of(model, rows, padding=padding, batch_rows=_ROWS)
     return float(np.abs(ours - _answers(path, rows, padding)).max())
-
-
-def _quantize(path: Path, rows: Rows, padding: int) -> float:
-    """Put an int8 model in the place of a float32 one, and return on which share of the texts both answer the same."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    before = _answers(path, rows, padding)
-    prepared = path.with_suffix(".prepared")
-    with _quiet():
-        # its symbolic shapes fail on BERT ("Incomplete symbolic shape inference"); ONNX's own do
-        quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
-        quantize_dynamic(prepared, path, weight_type=QuantType.QInt8, per_channel=True)
-    prepared.unlink()
-    return agreement(_answers(path, rows, padding), before)
 
 
 def _answers(path: Path, rows: Rows, padding: int) -> NDArray[np.float32]:
