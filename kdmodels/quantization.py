@@ -11,15 +11,18 @@ from kdmodels.classification import Floats, agreement
 
 Answer = Callable[[Path], Floats]  # logits [texts, classes] of a model in a file
 _PRODUCTS = ("MatMul", "Gemm")
+_BLOCK = 32  # numbers that share a scale
+_SMALL = 1 << 20  # bytes of a table that is not worth it
 
 
 def quantize(path: Path, answer: Answer, least: float) -> tuple[float, int]:
     """Put an int8 model in the place of a float32 one.
 
     A matrix has whole numbers with a scale and a zero for each of its channels; what it is multiplied with is quantized as
-    it comes (dynamic quantization: Jacob et al. 2018, arXiv 1712.05877, section 2). An embedding has a scale for each of its
-    rows: with one scale for all, as onnxruntime would have it, frequent pieces drown. Where the model then does not answer
-    as before often enough, the products whose quantization changes the logits most stay float32, one by one.
+    it comes (dynamic quantization: Jacob et al. 2018, arXiv 1712.05877, section 2). A large embedding has a scale for each
+    32 numbers of a row: with one scale for all, as onnxruntime would have it, one number in a few thousand that is large
+    drowns the others. Small tables, such as BERT's positions, have the largest of them, and stay float32. Where the model
+    then does not answer as before often enough, the products whose quantization changes the logits most do, one by one.
 
     Args:
         path: the float32 model, replaced
@@ -72,7 +75,7 @@ def _distance(ours_NC: Floats, theirs_NC: Floats) -> float:
 
 
 def _quantize_embeddings(model: Any) -> None:
-    """Replace each table of float rows that is looked up by a table of whole numbers and a scale for each row."""
+    """Replace each large table of float rows that is looked up by whole numbers and scales, which are looked up."""
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
@@ -80,20 +83,24 @@ def _quantize_embeddings(model: Any) -> None:
     nodes = []
     for node in graph.node:
         table = tables.get(node.input[0]) if node.op_type == "Gather" else None
-        by_row = table is not None and all(one.i == 0 for one in node.attribute if one.name == "axis")
+        by_row = all(one.i == 0 for one in node.attribute if one.name == "axis")
         if table is None or not by_row or table.data_type != TensorProto.FLOAT or len(table.dims) != 2:
             nodes.append(node)
             continue
-        whole, scale = rows_to_int8(numpy_helper.to_array(table))
-        names = [f"{table.name}_int8", f"{table.name}_scale"]
-        tables[names[0]] = numpy_helper.from_array(whole, names[0])
-        tables[names[1]] = numpy_helper.from_array(scale, names[1])
-        out = node.output[0]
-        picked = [helper.make_node("Gather", [name, node.input[1]], [f"{out}_{name}"], axis=0) for name in names]
+        values_VH = numpy_helper.to_array(table)
+        if values_VH.nbytes < _SMALL:
+            nodes.append(node)
+            continue
+        whole, scale = to_int8(values_VH)
+        width, out = values_VH.shape[1], node.output[0]
+        names = [f"{table.name}_{what}" for what in ("int8", "scale", "shape")]
+        for name, values in zip(names, (whole, scale, np.array([0, 0, width])), strict=True):
+            tables[name] = numpy_helper.from_array(values, name)
         nodes += [
-            *picked,
+            *(helper.make_node("Gather", [name, node.input[1]], [f"{out}_{name}"], axis=0) for name in names[:2]),
             helper.make_node("Cast", [f"{out}_{names[0]}"], [f"{out}_float"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", [f"{out}_float", f"{out}_{names[1]}"], [out]),
+            helper.make_node("Mul", [f"{out}_float", f"{out}_{names[1]}"], [f"{out}_blocks"]),
+            helper.make_node("Reshape", [f"{out}_blocks", names[2]], [out]),  # 0 keeps texts and tokens as they are
         ]
     used = {name for node in nodes for name in node.input}
     del graph.node[:], graph.initializer[:]
@@ -101,8 +108,13 @@ def _quantize_embeddings(model: Any) -> None:
     graph.initializer.extend(one for name, one in tables.items() if name in used)
 
 
-def rows_to_int8(table_VH: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Return whole numbers from -127 to 127 [rows, width] and the scale of each row [rows, 1]; a row of zeros keeps them."""
-    largest = np.abs(table_VH).max(axis=1, keepdims=True)
-    scale_V1 = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-    return np.rint(table_VH / scale_V1).astype(np.int8), scale_V1
+def to_int8(table_VH: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """Return whole numbers from -127 to 127, [rows, blocks, numbers of a block], and their scales, [rows, blocks, 1].
+
+    A block is 32 numbers of a row, or the whole row where its width is no multiple of that; zeros stay zeros.
+    """
+    width = table_VH.shape[1]
+    blocks_VBN = table_VH.reshape(len(table_VH), -1, width if width % _BLOCK else _BLOCK)
+    largest_VB1 = np.abs(blocks_VBN).max(axis=2, keepdims=True)
+    scale_VB1 = np.where(largest_VB1 > 0, largest_VB1 / 127, 1).astype(np.float32)
+    return np.rint(blocks_VBN / scale_VB1).astype(np.int8), scale_VB1
