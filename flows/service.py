@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
@@ -25,6 +26,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _PAGE_FILES = "/docs/files"
+_TOLD = 10  # of the errors of one request
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,12 @@ def service(predictor: Predictor, limits: Limits, *, language: str, model: str) 
         __config__=ConfigDict(extra="forbid", strict=True),
         texts=(Annotated[list[text], Field(min_length=1, max_length=limits.texts)], ...),
     )
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+        # without what was given: it may be long, or be no text that can be written
+        told = [{"where": list(map(str, one["loc"])), "why": one["msg"]} for one in error.errors()]
+        return JSONResponse({"detail": told[:_TOLD]}, 422)
 
     @app.post("/predict", summary="Label texts")
     async def predict(given: request) -> Answers:
