@@ -1,0 +1,131 @@
+"""Labelling against its peers: the same teacher, the same sentences, the same threads, taking turns in one run.
+
+    python benchmarks/labelling_speed.py FOLDER SENTENCES.txt --sentences 20000
+
+FOLDER is a project that has run (its teacher labels); SENTENCES.txt has a sentence of the source language a line. Peers:
+`transformers.pipeline("text-classification")` with each batch size in turn, of which the best counts, and
+`SentenceTransformer.encode`, which gives hidden states alone (the extra `bench`). Ours includes tokenizing, hashing and
+writing the label store. Each contestant's median over the rounds counts; the last row is what a product of matrices
+reaches on the same threads, and which share of it ours is.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from kdmodels.classification import label_names, load_model  # noqa: E402
+from kdmodels.encoder import load_tokenizer  # noqa: E402
+from kdmodels.label_store import Identity  # noqa: E402
+from kdmodels.labelling import DTYPE, POOLING, backend, device, label_texts  # noqa: E402
+from tasks.config import load_params  # noqa: E402
+
+BATCH_SIZES = (1, 8, 32)
+
+
+def main() -> None:
+    """Measure, and print a table as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("texts", type=Path)
+    parser.add_argument("--sentences", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    teacher, params = given.folder / "data/teacher/model", load_params(given.folder)
+    texts = list(dict.fromkeys(given.texts.read_text(encoding="utf-8").splitlines()))[: given.sentences]
+    model, tokenizer = load_model(teacher).eval().to(device()), load_tokenizer(teacher)
+    lengths = [len(row) for row in tokenizer(texts, truncation=True)["input_ids"]]
+    print(
+        f"{len(texts):,} sentences of {np.mean(lengths):.1f} tokens, {given.threads} threads, {device()}\n", flush=True
+    )
+    contestants = {"distilingua": lambda: ours(model, tokenizer, texts, params)}
+    contestants |= pipelines(teacher, texts) | encoders(teacher, texts)
+    speeds: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(given.rounds):
+        for name, read in contestants.items():
+            start = time.perf_counter()
+            read()
+            speeds[name].append(len(texts) / (time.perf_counter() - start))
+            print(f"  {name}: {speeds[name][-1]:.0f}", file=sys.stderr, flush=True)
+    own = statistics.median(speeds["distilingua"])
+    print("| | sentences a second, median (least, most) | distilingua is so many times as fast |\n|---|---|---|")
+    for name, found in speeds.items():
+        value = statistics.median(found)
+        print(f"| {name} | {value:.0f} ({min(found):.0f}, {max(found):.0f}) | {own / value:.2f} |")
+    reached, possible = own * floating(model, lengths) / len(texts), products(model.config.hidden_size)
+    print(f"\n{reached / 1e9:.0f} of {possible / 1e9:.0f} GFLOP/s that products reach: {reached / possible:.0%}")
+
+
+def ours(model: Any, tokenizer: Any, texts: list[str], params: Any) -> None:
+    """Label all texts into an empty store."""
+    ids = tokenizer(texts, truncation=True, max_length=params.tokens.maximum_length)["input_ids"]
+    rows = [(sha256(text.encode()).hexdigest()[:32], np.array(row)) for text, row in zip(texts, ids, strict=True)]
+    identity = Identity(
+        teacher="t", folds=(), tokenizer="t", maximum_length=params.tokens.maximum_length, labels=tuple(label_names(model)),
+        pooling=POOLING, backend=backend(), dtype=DTYPE, batch=(params.labelling.batch_rows, params.labelling.bucket),
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as store:
+        label_texts(
+            model, rows, store=Path(store), identity=identity, part="all", shard_rows=params.soft_labels.shard_rows,
+            padding=tokenizer.pad_token_id, say=lambda line: None,
+        )  # fmt: skip
+
+
+def pipelines(teacher: Path, texts: list[str]) -> dict[str, Callable[[], Any]]:
+    """Return transformers' pipeline at each batch size."""
+    from transformers import pipeline
+
+    classify = pipeline("text-classification", str(teacher), device=device(), top_k=None)
+    return {
+        f"pipeline, batches of {size}": lambda size=size: classify(texts, batch_size=size, truncation=True)  # type: ignore[misc]
+        for size in BATCH_SIZES
+    }
+
+
+def encoders(teacher: Path, texts: list[str]) -> dict[str, Callable[[], Any]]:
+    """Return sentence-transformers' encoder of the same weights; none where it is not installed."""
+    try:
+        from sentence_transformers import SentenceTransformer, models
+    except ImportError:
+        print("sentence-transformers is not installed: make bench", file=sys.stderr)
+        return {}
+    encoder = SentenceTransformer(modules=[models.Transformer(str(teacher)), models.Pooling(384)], device=device())
+    return {"SentenceTransformer.encode": lambda: encoder.encode(texts, batch_size=32, show_progress_bar=False)}
+
+
+def floating(model: Any, lengths: list[int]) -> float:
+    """Return the floating point operations of the products of all real tokens."""
+    numbers = model.config
+    weights = numbers.num_hidden_layers * (
+        4 * numbers.hidden_size**2 + 2 * numbers.hidden_size * numbers.intermediate_size
+    )
+    mixing = 4 * numbers.num_hidden_layers * numbers.hidden_size
+    return float(sum(2 * weights * length + mixing * length**2 for length in lengths))
+
+
+def products(width: int) -> float:
+    """Return the floating point operations a second of a product of matrices of the teacher's shape."""
+    left, right = torch.randn(1024, width, device=device()), torch.randn(width, 4 * width, device=device())
+    times = []
+    for _ in range(30):
+        start = time.perf_counter()
+        float((left @ right)[0, 0])  # waits, also on a GPU
+        times.append(time.perf_counter() - start)
+    return 2 * 1024 * width * 4 * width / statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()
