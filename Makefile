@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 LOCK := requirements.lock
+BENCH := .venv-bench
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # No program of ours reports home.
@@ -14,7 +15,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check lock clean
+.PHONY: help run test test-slow onnx check bench lock clean
 .DELETE_ON_ERROR:
 
 help: ## list what can be made
@@ -34,6 +35,15 @@ check: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+# In an environment of its own, since it brings the peers.
+bench: $(BENCH)/.bench ## speed beside peers, of this project once it has run; half an hour
+	@$(BENCH)/bin/distilingua run
+	@for one in labelling_speed training_speed student_speed predict_memory; do \
+		echo; $(BENCH)/bin/python benchmarks/$$one.py . || exit 1; done
+
+onnx: $(VENV)/.run ## install what distilingua export and serve need
+	$(PIP) install --quiet -c $(LOCK) -e '.[onnx,serve]'
+
 # pip's own report of what it would install: no other tool is needed, and nothing is installed. It keeps the versions
 # of the present lock where pyproject.toml allows them; `make lock UPGRADE=1` takes the newest.
 lock: $(VENV)/.made ## write requirements.lock anew from pyproject.toml
@@ -41,8 +51,8 @@ lock: $(VENV)/.made ## write requirements.lock anew from pyproject.toml
 		$(if $(UPGRADE),,$(if $(wildcard $(LOCK)),-c $(LOCK))) '.[dev,bench]'
 	@$(BIN)/python .ci/lock.py $(VENV)/report.json $(LOCK)
 
-clean: ## remove .venv
-	rm -rf $(VENV)
+clean: ## remove .venv and .venv-bench
+	rm -rf $(VENV) $(BENCH)
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info[:2] == (3, 11) else "$(PYTHON) is Python %d.%d; 3.11 is needed: make PYTHON=/path/to/python3.11 ..." % sys.version_info[:2])'
@@ -57,3 +67,8 @@ $(VENV)/.run: $(VENV)/.made pyproject.toml $(LOCK)
 $(VENV)/.test: $(VENV)/.made pyproject.toml $(LOCK)
 	$(PIP) install --quiet -c $(LOCK) -e '.[dev]'
 	@touch $@ $(VENV)/.run
+
+$(BENCH)/.bench: pyproject.toml $(LOCK)
+	@$(MAKE) --no-print-directory VENV=$(BENCH) $(BENCH)/.made
+	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet -c $(LOCK) -e '.[onnx,serve,bench]'
+	@touch $@

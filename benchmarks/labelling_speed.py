@@ -1,8 +1,9 @@
 """Labelling against its peers: the same teacher, the same sentences, the same threads, taking turns in one run.
 
-    python benchmarks/labelling_speed.py FOLDER SENTENCES.txt --sentences 20000
+    python benchmarks/labelling_speed.py FOLDER --texts SENTENCES.txt --sentences 20000
 
-FOLDER is a project that has run (its teacher labels); SENTENCES.txt has a sentence of the source language a line. Peers:
+FOLDER is a project that has run (its teacher labels); SENTENCES.txt has a sentence of the source language a line; without
+it, the source side of the project's own pairs is read. Peers:
 `transformers.pipeline("text-classification")` with each batch size in turn, of which the best counts, and
 `SentenceTransformer.encode`, which gives hidden states alone (the extra `bench`). Ours includes tokenizing, hashing and
 writing the label store. Each contestant's median over the rounds counts; the last row is what a product of matrices
@@ -29,6 +30,7 @@ from kdmodels.classification import label_names, load_model  # noqa: E402
 from kdmodels.encoder import load_tokenizer  # noqa: E402
 from kdmodels.label_store import Identity  # noqa: E402
 from kdmodels.labelling import DTYPE, POOLING, backend, device, label_texts  # noqa: E402
+from kdmodels.tables import read_table  # noqa: E402
 from tasks.config import load_params  # noqa: E402
 
 BATCH_SIZES = (1, 8, 32)
@@ -38,14 +40,24 @@ def main() -> None:
     """Measure, and print a table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("texts", type=Path)
+    parser.add_argument("--texts", type=Path)
     parser.add_argument("--sentences", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     teacher, params = given.folder / "data/teacher/model", load_params(given.folder)
-    texts = list(dict.fromkeys(given.texts.read_text(encoding="utf-8").splitlines()))[: given.sentences]
+    if given.texts is None:
+        found = [
+            text
+            for target in params.targets
+            for text in read_table(given.folder / f"data/corpus/{target}/pairs.parquet", ["source"])[
+                "source"
+            ].to_pylist()
+        ]
+    else:
+        found = given.texts.read_text(encoding="utf-8").split("\n")
+    texts = [text for text in dict.fromkeys(found) if text][: given.sentences]
     model, tokenizer = load_model(teacher).eval().to(device()), load_tokenizer(teacher)
     lengths = [len(row) for row in tokenizer(texts, truncation=True)["input_ids"]]
     print(

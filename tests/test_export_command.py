@@ -4,8 +4,13 @@ import csv
 import gzip
 import json
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
@@ -110,6 +115,21 @@ def test_a_language_without_a_student_or_an_export_is_named(command: str, projec
     if command == "serve":
         absent = call(project, "serve", "--target", "de")
         assert absent.exit_code == 2 and "To make it: distilingua export --target de" in absent.output
+
+
+def test_serve_answers_until_ctrl_c(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    code = "from flows.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", "-t", "de", "--port", str(port), "--root", str(project)]
+    program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert program.stdout and program.stderr
+    assert program.stdout.readline() == f"http://127.0.0.1:{port}/docs  (Ctrl-C ends it)\n"
+    answer = httpx.post(f"http://127.0.0.1:{port}/predict", json={"texts": ["die lampe"]}, timeout=30)
+    assert answer.status_code == 200 and answer.json()["predictions"][0]["label"] in tiny.LABELS
+    program.send_signal(signal.SIGINT)
+    assert program.communicate(timeout=60) == ("", "")
+    assert program.returncode == 0
 
 
 def test_predictions_are_written_in_each_format_alike(project: Path) -> None:

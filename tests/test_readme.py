@@ -34,11 +34,12 @@ def test_a_command_is_understood_by_its_program(command: str) -> None:
         group = typer.main.get_command(app)
         name, *rest = words
         group.commands[name].make_context(name, rest)  # type: ignore[attr-defined]
-    elif program == "prefect":
-        subprocess.run([sys.executable, "-m", "prefect", *words, "--help"], check=True, capture_output=True)
+    elif program in {"prefect", "mlflow"}:
+        subprocess.run([sys.executable, "-m", program, *words, "--help"], check=True, capture_output=True)
     elif program == "export":
         name, _, value = words[0].partition("=")
         expected = {
+            "MLFLOW_TRACKING_URI": r"sqlite:///\.distilingua/mlflow\.db",
             "PREFECT_API_URL": r"http://127\.0\.0\.1:\d+/api",
             "PREFECT_API_DATABASE_CONNECTION_URL": r"postgresql\+asyncpg://prefect@127\.0\.0\.1:\d+/prefect",
         }
