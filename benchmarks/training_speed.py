@@ -5,8 +5,8 @@
 FOLDER is a project that has run. Preparation counts: ours is the teacher's pass over all texts into an empty label store.
 Peers (the extra `bench`): a plain `transformers.Trainer` and TextBrewer's `GeneralDistiller`, both with the teacher in the
 loop, and sentence-transformers' recipe, whose teacher embeds all texts first and whose student learns by `MSELoss`
-on the target side (so it has no logits to compare). Two more rows tell what a step from the cache costs: a loop
-written by hand for this one loss, and the same student on hard labels. Each contestant starts from the same weights.
+on the target side (so it has no logits to compare). More rows tell what a step from the cache costs: the same student on
+hard labels, and loops written by hand for this one loss. Each contestant starts from the same weights.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from benchmarks.labelling_speed import ours as label_all  # noqa: E402
 from kdmodels.classification import compare, load_model, logits_of, pad  # noqa: E402
 from kdmodels.distillation import Labelled, Pairs, distil, learner  # noqa: E402
 from kdmodels.encoder import load_tokenizer  # noqa: E402
+from kdmodels.first_token import logits_of_batch  # noqa: E402
 from kdmodels.losses.cross_entropy import cross_entropy  # noqa: E402
 from kdmodels.losses.soft_kl import soft_kl  # noqa: E402
 from kdmodels.objective import Objective  # noqa: E402
@@ -105,6 +106,7 @@ def main() -> None:
         "distilingua": from_cache,
         "distilingua, hard labels": supervised,
         "by hand, from the cache": by_hand,
+        "by hand, the last layer for one token": lambda one: by_hand(one, logits_of_batch),
         "Trainer, teacher in the loop": trainer,
         "TextBrewer": textbrewer,
         "sentence-transformers": sentences,
@@ -162,15 +164,21 @@ def supervised(bench: Bench) -> tuple[float, Any]:
     return 0.0, learn(bench, bench.pairs, labelled, objective(label_loss=cross_entropy))
 
 
-def by_hand(bench: Bench) -> tuple[float, Any]:
-    """Learn in the shortest loop there is, which calls the student as transformers has it."""
+def whole_layer(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return logits as transformers computes them."""
+    logits: torch.Tensor = model(input_ids=ids, attention_mask=mask).logits
+    return logits
+
+
+def by_hand(bench: Bench, read: Callable[..., torch.Tensor] = whole_layer) -> tuple[float, Any]:
+    """Learn in the shortest loop there is."""
     student, teacher_NC = bench.student(), torch.from_numpy(bench.pairs.logits_NC)
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-4, weight_decay=0.01, fused=True)
     slope = get_linear_schedule_with_warmup(optimizer, bench.warm_steps, bench.steps)
     for epoch in range(bench.epochs):
         for rows in bench.batches(epoch):
             ids, mask = pad([bench.target_ids[row] for row in rows], max(len(bench.target_ids[row]) for row in rows), 0)
-            logits = student(input_ids=ids, attention_mask=mask).logits
+            logits = read(student, ids, mask)
             soft_kl(logits, teacher_NC[rows], temperature=TEMPERATURE).mean().backward()
             torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
             optimizer.step()

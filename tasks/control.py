@@ -42,7 +42,7 @@ def control(
         print(reason, flush=True)
         return
     if kind == "tf_idf":
-        _tf_idf(tokens, soft_labels, pairs, teacher, out)
+        _tf_idf(tokens, soft_labels, pairs, out)
         return
     from tasks.distilling import distilled
 
@@ -88,11 +88,11 @@ def _reason_against(name: str, seed: int | None, labelled: Path, params: Params)
     return None
 
 
-def _tf_idf(tokens: Path, soft_labels: Path, pairs: Path, teacher: Path, out: Path) -> None:
+def _tf_idf(tokens: Path, soft_labels: Path, pairs: Path, out: Path) -> None:
     import numpy as np
 
-    from kdmodels.classification import answers_table, label_names, load_model
-    from kdmodels.label_store import read_labels
+    from kdmodels.classification import answers_table
+    from kdmodels.label_store import read_labels, read_manifest
     from kdmodels.tables import read_table, write_table
     from kdmodels.tf_idf import fit
     from kdmodels.token_table import read_tokens
@@ -118,6 +118,6 @@ def _tf_idf(tokens: Path, soft_labels: Path, pairs: Path, teacher: Path, out: Pa
     (out / "model").mkdir()
     model.save(out / "model")
     ours = model.logits([texts[i] for i in waiting])
-    names = label_names(load_model(teacher))
+    names = read_manifest(soft_labels, identity=None)["made_by"]["labels"]  # the teacher itself takes seconds to load
     ids, hashes = ([table[column][i] for i in waiting] for column in ("id", "source_hash"))
     write_table(out / places.HELD_OUT, answers_table(ids, hashes, ours, teacher_NC[waiting], names))
