@@ -55,7 +55,7 @@ def evaluated(project: Scratch, target: str, metrics: dict[str, Any]) -> None:
     (folder / "speed.json").write_text(json.dumps(SPEED))
 
 
-@pytest.mark.parametrize("words", [[], ["run"], ["use"], ["status"], ["predict"], ["ui"]])
+@pytest.mark.parametrize("words", [[], ["run"], ["use"], ["status"], ["predict"], ["export"], ["serve"], ["ui"]])
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys\nfrom flows.cli import app\n"
