@@ -36,7 +36,7 @@ check: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/mypy
 
 # In an environment of its own, since it brings the peers.
-bench: $(BENCH)/.bench ## speed beside peers, of this project once it has run; half an hour
+bench: $(BENCH)/.bench ## speed beside peers, of this project once it has run; takes long
 	@$(BENCH)/bin/distilingua run
 	@for one in labelling_speed training_speed student_speed predict_memory; do \
 		echo; $(BENCH)/bin/python benchmarks/$$one.py . || exit 1; done

@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def exports(folder: Path, name: str, texts: list[str], scratch: Path, kinds: tuple[str, ...]) -> dict[str, Path]:
-    """Export a student; what int8 is allowed to change is not this script's question."""
+    """Export a student as `distilingua export` does, but for int8 being judged on the test texts, which choose nothing here."""
     found = {}
     for kind in kinds:
         out = scratch / f"{name}-{kind}"

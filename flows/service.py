@@ -169,6 +169,10 @@ def service(predictor: Predictor, limits: Limits, *, language: str, model: str) 
     return _bounded(app, limits, observe)
 
 
+class _TooLargeError(Exception):
+    """The body of a request is longer than it may be."""
+
+
 def _encodable(text: str) -> str:
     try:
         text.encode("utf-8")
@@ -195,7 +199,7 @@ def _bounded(app: App, limits: Limits, observe: Callable[[str, int, float], None
             body = await asyncio.wait_for(_body(scope, receive, limits.body_bytes), limits.seconds)
         except TimeoutError:
             await _refuse(sending, scope, 408, f"the request did not arrive within {limits.seconds:g} seconds")
-        except ValueError:
+        except _TooLargeError:
             await _refuse(sending, scope, 413, f"a request has at most {limits.body_bytes} bytes")
         else:
             if body is not None:
@@ -209,11 +213,11 @@ async def _body(scope: Scope, receive: Receive, most: int) -> bytes | None:
     """Return the body of a request, or none where the client went before it was whole.
 
     Raises:
-        ValueError: where it is, or says that it is, longer than `most` bytes.
+        _TooLargeError: where it is, or says that it is, longer than `most` bytes.
     """
     said = dict(scope["headers"]).get(b"content-length", b"0")
     if not said.isdigit() or int(said[:20]) > most:
-        raise ValueError
+        raise _TooLargeError
     body = bytearray()
     while True:
         message = await receive()
@@ -221,7 +225,7 @@ async def _body(scope: Scope, receive: Receive, most: int) -> bytes | None:
             return None
         body += message.get("body", b"")
         if len(body) > most:
-            raise ValueError
+            raise _TooLargeError
         if not message.get("more_body", False):
             return bytes(body)
 
@@ -241,7 +245,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 async def _refuse(send: Send, scope: Scope, status: int, why: str) -> None:
     """Answer as the app does, and end the connection: what was sent of the request is not read to its end."""
-    answer = PlainTextResponse('{"detail":"%s"}' % why, status, {"connection": "close"}, "application/json")  # noqa: UP031
+    answer = JSONResponse({"detail": why}, status, {"connection": "close"})
 
     async def nothing() -> MutableMapping[str, Any]:
         return {"type": "http.disconnect"}

@@ -67,7 +67,10 @@ def read_settings(folder: Path) -> dict[str, Any]:
     path = folder / SETTINGS
     if not path.is_file():
         raise BadInputError(f"{folder}: no exported student there (no {SETTINGS}). To make it: distilingua export")
-    settings: dict[str, Any] = read_json(path)
+    try:
+        settings: dict[str, Any] = read_json(path)
+    except DamagedError:  # whose remedy is that of stages
+        raise DamagedError(f"{path}: not JSON. {_AGAIN}") from None
     if not isinstance(settings, dict) or not set(settings) >= _KEYS:
         raise DamagedError(f"{path}: not of an exported student. {_AGAIN}")
     return settings

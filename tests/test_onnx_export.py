@@ -82,7 +82,7 @@ def test_the_folder_says_what_it_is_and_its_example_runs_by_itself(folder: Path,
     assert page.startswith("# A student\n") and "int8 weights" in page and "python example.py" in page
     long = "die lampe " * 100
     code = (  # nothing of torch, transformers or the project may be needed
-        "import sys; sys.path = [p for p in sys.path if 'distilingua' not in p]\n"
+        "import sys\n"
         "for name in ('torch', 'transformers', 'kdmodels', 'tasks', 'flows'): sys.modules[name] = None\n"
         f"import runpy; sys.argv = ['example.py', 'die lampe', {long!r}]\n"
         f"runpy.run_path({str(folder / 'example.py')!r}, run_name='__main__')"
@@ -139,7 +139,7 @@ def test_a_damaged_folder_is_named_with_the_remedy(folder: Path, tmp_path: Path)
         for path in folder.iterdir():
             content = path.read_bytes()
             (tmp_path / path.name).write_bytes(content[: len(content) // 2] if path.name == name else content)
-        with pytest.raises(DamagedError, match=r"distilingua export|JSON"):
+        with pytest.raises(DamagedError, match="distilingua export"):
             OnnxStudent(tmp_path, 1)
     (tmp_path / SETTINGS).write_text("{}")
     with pytest.raises(DamagedError, match=r"not of an exported student.*distilingua export"):
