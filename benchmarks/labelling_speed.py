@@ -5,9 +5,10 @@
 FOLDER is a project that has run (its teacher labels); SENTENCES.txt has a sentence of the source language a line; without
 it, the source side of the project's own pairs is read. Peers:
 `transformers.pipeline("text-classification")` with each batch size in turn, of which the best counts, and
-`SentenceTransformer.encode`, which gives hidden states alone (the extra `bench`). Ours includes tokenizing, hashing and
-writing the label store. Each contestant's median over the rounds counts; the last row is what a product of matrices
-reaches on the same threads, and which share of it ours is.
+`SentenceTransformer.encode`, which gives hidden states alone (the extra `bench`). Ours, with torch and with onnxruntime,
+includes tokenizing, hashing and writing the label store, and what onnxruntime needs to start: the graph is written anew
+each time. Each contestant's median over the rounds counts; the last rows are what a product of matrices reaches on the
+same threads and which share of it ours is, and how far the labels of the two backends are from each other.
 """
 
 import argparse
@@ -26,11 +27,12 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kdmodels.classification import label_names, load_model  # noqa: E402
+from kdmodels.classification import compare_rows, label_names, load_model  # noqa: E402
 from kdmodels.encoder import load_tokenizer  # noqa: E402
-from kdmodels.label_store import Identity  # noqa: E402
-from kdmodels.labelling import DTYPE, POOLING, backend, device, label_texts  # noqa: E402
+from kdmodels.label_store import Identity, SoftLabels  # noqa: E402
+from kdmodels.labelling import POOLING, label_texts  # noqa: E402
 from kdmodels.tables import read_table  # noqa: E402
+from kdmodels.teacher_pass import ONNXRUNTIME, check_alike, device, full_name, teacher_pass  # noqa: E402
 from tasks.config import load_params  # noqa: E402
 
 BATCH_SIZES = (1, 8, 32)
@@ -58,12 +60,15 @@ def main() -> None:
     else:
         found = given.texts.read_text(encoding="utf-8").split("\n")
     texts = [text for text in dict.fromkeys(found) if text][: given.sentences]
-    model, tokenizer = load_model(teacher).eval().to(device()), load_tokenizer(teacher)
+    model, tokenizer = load_model(teacher), load_tokenizer(teacher)
     lengths = [len(row) for row in tokenizer(texts, truncation=True)["input_ids"]]
     print(
         f"{len(texts):,} sentences of {np.mean(lengths):.1f} tokens, {given.threads} threads, {device()}\n", flush=True
     )
-    contestants = {"distilingua": lambda: ours(model, tokenizer, texts, params)}
+    contestants: dict[str, Callable[[], Any]] = {
+        f"distilingua, {backend}": lambda backend=backend: ours(teacher, backend, texts, params)  # type: ignore[misc]
+        for backend in ("torch", ONNXRUNTIME)
+    }
     contestants |= pipelines(teacher, texts) | encoders(teacher, texts)
     speeds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(given.rounds):
@@ -72,28 +77,41 @@ def main() -> None:
             read()
             speeds[name].append(len(texts) / (time.perf_counter() - start))
             print(f"  {name}: {speeds[name][-1]:.0f}", file=sys.stderr, flush=True)
-    own = statistics.median(speeds["distilingua"])
-    print("| | sentences a second, median (least, most) | distilingua is so many times as fast |\n|---|---|---|")
-    for name, found in speeds.items():
-        value = statistics.median(found)
-        print(f"| {name} | {value:.0f} ({min(found):.0f}, {max(found):.0f}) | {own / value:.2f} |")
-    reached, possible = own * floating(model, lengths) / len(texts), products(model.config.hidden_size)
-    print(f"\n{reached / 1e9:.0f} of {possible / 1e9:.0f} GFLOP/s that products reach: {reached / possible:.0%}")
+    medians = {name: statistics.median(found) for name, found in speeds.items()}
+    own, other = list(medians.values())[:2]
+    print(
+        "| | sentences a second, median (least, most) | as fast is torch | as fast is onnxruntime |\n|---|---|---|---|"
+    )
+    for name, value in medians.items():
+        spread = f"{min(speeds[name]):.0f}, {max(speeds[name]):.0f}"
+        print(f"| {name} | {value:.0f} ({spread}) | {own / value:.2f} | {other / value:.2f} |")
+    possible = products(model.config.hidden_size)
+    for name in list(medians)[:2]:
+        reached = medians[name] * floating(model, lengths) / len(texts)
+        print(f"\n{name}: {reached / 1e9:.0f} of {possible / 1e9:.0f} GFLOP/s of products: {reached / possible:.0%}")
+    one, two = (ours(teacher, backend, texts, params).logits_NC for backend in ("torch", ONNXRUNTIME))
+    check_alike(two, one)
+    apart, furthest = np.abs(one - two).max(), compare_rows(two, one).max()
+    print(f"\nlogits of the two at most {apart:.1e} apart, KL at most {furthest:.1e} nats, best classes the same")
 
 
-def ours(model: Any, tokenizer: Any, texts: list[str], params: Any) -> None:
+def ours(teacher: Path, backend: str, texts: list[str], params: Any) -> SoftLabels:
     """Label all texts into an empty store."""
+    model, tokenizer = load_model(teacher), load_tokenizer(teacher)
     ids = tokenizer(texts, truncation=True, max_length=params.tokens.maximum_length)["input_ids"]
     rows = [(sha256(text.encode()).hexdigest()[:32], np.array(row)) for text, row in zip(texts, ids, strict=True)]
     identity = Identity(
         teacher="t", folds=(), tokenizer="t", maximum_length=params.tokens.maximum_length, labels=tuple(label_names(model)),
-        pooling=POOLING, backend=backend(), dtype=DTYPE, batch=(params.labelling.batch_rows, params.labelling.bucket),
+        pooling=POOLING, backend=full_name(backend), dtype="float32",
+        batch=(params.labelling.batch_rows, params.labelling.bucket), storage=("float32", 0, "float32"),
     )  # fmt: skip
+    padding = tokenizer.pad_token_id
     with tempfile.TemporaryDirectory() as store:
-        label_texts(
-            model, rows, store=Path(store), identity=identity, part="all", shard_rows=params.soft_labels.shard_rows,
-            padding=tokenizer.pad_token_id, say=lambda line: None,
+        labels, _ = label_texts(
+            lambda: teacher_pass(model, backend, "float32", padding), rows, store=Path(store), identity=identity,
+            part="all", shard_rows=params.soft_labels.shard_rows, padding=padding, say=lambda line: None,
         )  # fmt: skip
+    return labels
 
 
 def pipelines(teacher: Path, texts: list[str]) -> dict[str, Callable[[], Any]]:

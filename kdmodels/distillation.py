@@ -62,7 +62,8 @@ class Learner(nn.Module):
     def __init__(self, student: Any, width: int, teacher_width: int) -> None:
         super().__init__()
         self.student = student
-        self.projection: nn.Module = nn.Identity() if width == teacher_width else nn.Linear(width, teacher_width)
+        alike = width == teacher_width or not teacher_width  # which is 0 where the soft labels came without
+        self.projection: nn.Module = nn.Identity() if alike else nn.Linear(width, teacher_width)
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, hidden: bool

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.files import read_json, sha256, whole, write_json
+from kdmodels.label_storage import Storage, unpack
 from kdmodels.ledger import SEAL_BYTES, came_apart, label_seal
 
 MANIFEST = "manifest.json"
@@ -32,6 +33,7 @@ class Identity:
         backend: that computed them
         dtype: of the computation
         batch: rows a pass and the tokens that lengths are rounded up to, since sums depend on the shape
+        storage: as `Storage` has it: dtype of the logits, classes a text (0: all), dtype of the hidden states or none
     """
 
     teacher: str
@@ -43,11 +45,18 @@ class Identity:
     backend: str
     dtype: str
     batch: tuple[int, int]
+    storage: tuple[str, int, str]
 
     @property
     def key(self) -> str:
         """Return the name of this identity's folder in the store."""
         return hash_of(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def kept(self) -> Storage:
+        """Return what is kept of the labels."""
+        logits, top_classes, hidden = self.storage
+        return Storage(logits, top_classes or None, hidden)
 
     @classmethod
     def of(cls, made_by: dict[str, Any]) -> "Identity":
@@ -69,7 +78,7 @@ class SoftLabels:
     Attributes:
         hashes_N: content addresses of the texts, in hex, ascending after `sorted_rows`
         logits_NC: [rows, classes], raw, no temperature
-        hidden_NH: [rows, width], masked mean of the last hidden layer
+        hidden_NH: [rows, width], masked mean of the last hidden layer; of width 0 where they are not kept
         folds_N: [rows], the fold whose teacher made each, since the others had learned from the text; -1: the main one
     """
 
@@ -102,6 +111,10 @@ class SoftLabels:
         """Return the rows in the order of their hashes."""
         return self.at(np.argsort(self.hashes_N))
 
+    def rounded(self, storage: Storage) -> "SoftLabels":
+        """Return the rows as they will be read once they are written."""
+        return SoftLabels(self.hashes_N, *storage.rounded(self.logits_NC, self.hidden_NH), self.folds_N)
+
     def at(self, rows: NDArray[np.integer[Any]] | slice) -> "SoftLabels":
         """Return some rows, in the order asked for."""
         return SoftLabels(self.hashes_N[rows], self.logits_NC[rows], self.hidden_NH[rows], self.folds_N[rows])
@@ -126,13 +139,13 @@ def append_shard(folder: Path, identity: Identity, labels: SoftLabels) -> None:
     _check_finite(labels, folder)
     entries = read_manifest(folder, identity)["shards"] if (folder / MANIFEST).exists() else []
     name = f"labels-{len(entries):05d}.safetensors"
-    write_shard(folder / name, labels)
+    write_shard(folder / name, labels, identity.kept)
     entries.append({"file": name, "rows": len(labels), "sha256": sha256(folder / name)})
     _write_manifest(folder, identity, entries)
 
 
-def write_shard(path: Path, labels: SoftLabels) -> None:
-    """Write one shard of soft labels."""
+def write_shard(path: Path, labels: SoftLabels, storage: Storage) -> None:
+    """Write one shard of soft labels, which are as `SoftLabels.rounded` gives them: seals are of what will be read."""
     from safetensors.numpy import save_file
 
     hashes = np.frombuffer(b"".join(bytes.fromhex(one) for one in labels.hashes_N), dtype=np.uint8)
@@ -141,10 +154,9 @@ def write_shard(path: Path, labels: SoftLabels) -> None:
         save_file(
             {
                 "hashes": hashes.reshape(len(labels), _HASH_BYTES).copy(),
-                "logits": np.ascontiguousarray(labels.logits_NC, dtype=np.float32),
-                "hidden": np.ascontiguousarray(labels.hidden_NH, dtype=np.float32),
                 "folds": np.ascontiguousarray(labels.folds_N, dtype=np.int8),
                 "seals": seals.reshape(len(labels), SEAL_BYTES).copy(),
+                **storage.pack(labels.logits_NC, labels.hidden_NH),
             },
             temporary,
         )
@@ -190,7 +202,7 @@ def read_shard(folder: Path, entry: dict[str, Any]) -> SoftLabels:
         )
     tensors = load_file(path)
     hashes = np.array([row.tobytes().hex() for row in tensors["hashes"]], dtype=f"<U{2 * _HASH_BYTES}")
-    labels = SoftLabels(hashes, tensors["logits"], tensors["hidden"], tensors["folds"])
+    labels = SoftLabels(hashes, *unpack(tensors), tensors["folds"])
     _check_finite(labels, path)
     for row, (seal, stored) in enumerate(zip(_seals(labels), tensors["seals"], strict=True)):
         if seal != stored.tobytes():

@@ -1,6 +1,7 @@
 """The teacher's pass over source texts: each distinct text once, and the same bytes whatever came before."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +10,13 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from kdmodels.classification import forward, pad
+from kdmodels.classification import pad
 from kdmodels.cross_fitting import MAIN
 from kdmodels.label_store import Identity, SoftLabels, append_shard, join, read_store
+from kdmodels.teacher_pass import Pass
 
 Text = tuple[str, NDArray[np.integer]]  # its hash and its token ids
 POOLING = "masked mean of the last hidden layer"
-DTYPE = "float32"
-
-
-def device() -> str:
-    """Return where the teacher reads: on the GPU, where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def backend() -> str:
-    """Return what computes, with the kind of GPU: labels of two kinds differ in their last bits, and are never mixed."""
-    return "torch" if device() == "cpu" else f"torch, {torch.cuda.get_device_name()}"
 
 
 def bucket_of(model: Any, bucket: int) -> int:
@@ -38,7 +29,7 @@ def bucket_of(model: Any, bucket: int) -> int:
 
 
 def label_texts(
-    model: Any,
+    make_pass: Callable[[], Pass],
     texts: Sequence[Text],
     *,
     store: Path,
@@ -55,6 +46,7 @@ def label_texts(
     may want the same texts; those of other parts do not, since theirs are other texts.
 
     Args:
+        make_pass: gives what reads a batch; called where there is something to read
         part: to which all the texts belong, such as `1_of_2`
 
     Raises:
@@ -74,16 +66,49 @@ def label_texts(
         say(f"{len(texts) - len(missing)} of {len(texts)} texts are labelled already")
         found = [] if known is None else [known]
         made = 0
-        for shard in _shards(missing, identity.batch, shard_rows):
-            labels = join([_label_batch(model, batch, identity.batch, padding) for batch in shard])
-            with files:
-                append_shard(folder, identity, labels)
-            found.append(labels)
-            made += len(labels)
-            say(f"labelled {made} of {len(missing)} texts")
+        with _Writer(folder, identity, files) as writer:
+            read = make_pass() if missing else None
+            for shard in _shards(missing, identity.batch, shard_rows):
+                assert read is not None
+                made_now = join([_label_batch(read, batch, identity.batch, padding) for batch in shard])
+                labels = made_now.rounded(identity.kept)
+                writer.write(labels)
+                found.append(labels)
+                made += len(labels)
+                say(f"labelled {made} of {len(missing)} texts")
     everything = join(found).sorted_rows()
     wanted = everything.rows_of(sorted(name for name, _ in texts))
     return everything.at(wanted), made
+
+
+class _Writer:
+    """Writes one shard while the next is labelled."""
+
+    def __init__(self, folder: Path, identity: Identity, files: FileLock) -> None:
+        self._folder, self._identity, self._files = folder, identity, files
+        self._thread = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def write(self, labels: SoftLabels) -> None:
+        """Begin to write a shard, once the one before it is on the disk."""
+        self._wait()
+        self._last = self._thread.submit(self._append, labels)
+
+    def __exit__(self, *_: object) -> None:
+        with self._thread:
+            self._wait()
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            last, self._last = self._last, None
+            last.result()
+
+    def _append(self, labels: SoftLabels) -> None:
+        with self._files:
+            append_shard(self._folder, self._identity, labels)
 
 
 def _shards(missing: dict[str, Any], batch: tuple[int, int], shard_rows: int) -> Iterator[list[list[Text]]]:
@@ -107,16 +132,15 @@ def _padded(length: int, bucket: int) -> int:
     return -(-length // bucket) * bucket
 
 
-def _label_batch(model: Any, batch: list[Text], shape: tuple[int, int], padding: int) -> SoftLabels:
+def _label_batch(read: Pass, batch: list[Text], shape: tuple[int, int], padding: int) -> SoftLabels:
     """Label one batch, filled up to the fixed number of rows: sums depend on a batch's shape in their last bits."""
     rows, bucket = shape
     filled = [batch[i % len(batch)][1] for i in range(rows)]
     ids, mask = pad(filled, _padded(max(len(one) for one in filled), bucket), padding)
-    with torch.inference_mode():
-        logits, hidden = forward(model, ids.to(model.device), mask.to(model.device))
+    logits, hidden = read(ids.numpy(), mask.numpy())
     return SoftLabels(
         np.array([name for name, _ in batch]),
-        logits[: len(batch)].float().cpu().numpy(),
-        hidden[: len(batch)].float().cpu().numpy(),
+        logits[: len(batch)],
+        hidden[: len(batch)],
         np.full(len(batch), MAIN, dtype=np.int8),
     )

@@ -1,11 +1,7 @@
 """A finished student as an ONNX folder, proved against the student it was made of."""
 
-import io
-import logging
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,8 @@ from kdmodels.encoder import load_tokenizer
 from kdmodels.errors import BadInputError
 from kdmodels.files import folder_sha256, write_json
 from kdmodels.first_token import only_first_token
-from kdmodels.onnx_student import INPUTS, MODEL, OUTPUT, SETTINGS, TOKENIZER, needs, run, session
+from kdmodels.onnx_graph import quiet, write_graph
+from kdmodels.onnx_student import MODEL, OUTPUT, SETTINGS, TOKENIZER, needs, run, session
 from kdmodels.quantization import quantize as to_int8
 
 Rows = Sequence[NDArray[np.integer[Any]]]
@@ -84,7 +81,7 @@ def export(
         )
     if quantize == "int8":
         rows = _ids(tokenizer, held_out)
-        with _quiet():
+        with quiet():
             checks["agreement"], checks["products_in_float32"] = to_int8(
                 out / MODEL, lambda path: _answers(path, rows, padding), least_agreement
             )
@@ -134,42 +131,16 @@ class _Logits(nn.Module):
 
 
 def _write_model(model: Any, path: Path, padding: int) -> None:
-    """Write the float32 model, for any number of texts of any length."""
-    ids = torch.tensor([[row + column for column in range(7)] for row in range(2)]) % (padding + 8)
-    free = torch.export.Dim.DYNAMIC
+    """Write the float32 model."""
     try:
-        with only_first_token(model), _quiet():
-            program = torch.onnx.export(
-                _Logits(model).eval(),
-                (ids, torch.ones_like(ids)),
-                dynamo=True,
-                input_names=list(INPUTS),
-                output_names=[OUTPUT],
-                dynamic_shapes=tuple({0: free, 1: free} for _ in INPUTS),
-                verbose=False,
-            )
-    except torch.onnx.OnnxExporterError as error:
+        with only_first_token(model):
+            write_graph(_Logits(model), path, [OUTPUT], padding + 8, optimize=True)
+    except BadInputError as error:
         kind = getattr(model.config, "architecture", type(model).__name__)
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise BadInputError(
-            f"a student of the architecture {kind} cannot be exported to ONNX ({reason}). transformer, multilingual, cnn and "
-            "bag can; the others serve by distilingua predict and MLflow"
+            f"a student of the architecture {kind} cannot be exported: {error}. transformer, multilingual, cnn and bag can; "
+            "the others serve by distilingua predict and MLflow"
         ) from None
-    assert program is not None  # only where it is told to write a file itself
-    program.save(str(path))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep to itself what exporter and quantizer say of their own progress."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
 
 
 def _difference(model: Any, path: Path, rows: Rows, padding: int) -> float:

@@ -14,9 +14,10 @@ from kdmodels.errors import BadInputError
 from kdmodels.files import folder_sha256
 from kdmodels.label_parts import LabelPart, corpus_sha256, write_part
 from kdmodels.label_store import Identity, SoftLabels, join
-from kdmodels.labelling import DTYPE, POOLING, Text, backend, bucket_of, device, label_texts
+from kdmodels.labelling import POOLING, Text, bucket_of, label_texts
 from kdmodels.parts import belongs
 from kdmodels.tables import read_table
+from kdmodels.teacher_pass import full_name, teacher_pass
 from kdmodels.token_table import read_tokens
 from tasks import places
 from tasks.sections import Params
@@ -86,7 +87,7 @@ def labelling(
 
 
 def _identity(teacher: Path, params: Params) -> Identity:
-    model = load_model(teacher)
+    model, keeps = load_model(teacher), params.soft_labels
     return Identity(
         teacher=folder_sha256(teacher),
         folds=(),
@@ -94,20 +95,26 @@ def _identity(teacher: Path, params: Params) -> Identity:
         maximum_length=params.tokens.maximum_length,
         labels=tuple(label_names(model)),
         pooling=POOLING,
-        backend=backend(),
-        dtype=DTYPE,
+        backend=full_name(params.labelling.backend),
+        dtype=params.labelling.precision,
         batch=(params.labelling.batch_rows, bucket_of(model, params.labelling.bucket)),
+        storage=(keeps.logits, keeps.top_classes or 0, keeps.hidden),
     )
 
 
 def _label(folder: Path, texts: list[Text], identity: Identity, part: str, params: Params) -> tuple[SoftLabels, int]:
+    padding, backend, precision = (
+        load_tokenizer(folder).pad_token_id,
+        params.labelling.backend,
+        params.labelling.precision,
+    )
     return label_texts(
-        load_model(folder).eval().to(device()),
+        lambda: teacher_pass(load_model(folder), backend, precision, padding),
         texts,
         store=places.label_store(Path()),
         identity=identity,
         part=part,
         shard_rows=params.soft_labels.shard_rows,
-        padding=load_tokenizer(folder).pad_token_id,
+        padding=padding,
         say=lambda line: print(line, flush=True),
     )

@@ -7,6 +7,8 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from kdmodels.parts import check_complete
 from tasks.section_types import Name, OptionalText, Or, Positive, Section, Seed, Share
 
+Precision = Literal["float32", "bfloat16"]
+
 
 class Training(Section):
     epochs: Positive
@@ -15,7 +17,7 @@ class Training(Section):
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
     warmup_share: Share
     weight_decay: Annotated[float, Field(ge=0)]
-    precision: Literal["float32", "bfloat16"]
+    precision: Precision
 
     @model_validator(mode="after")
     def _batches_are_shared_evenly(self) -> "Training":
@@ -54,10 +56,21 @@ class Labelling(Section):
     parts: Annotated[list[str], AfterValidator(_complete)]
     batch_rows: Positive
     bucket: Positive
+    backend: Literal["torch", "onnxruntime"]
+    precision: Precision
+
+    @model_validator(mode="after")
+    def _has_precision(self) -> "Labelling":
+        if self.backend == "onnxruntime" and self.precision != "float32":
+            raise ValueError(f"precision {self.precision} is one of the backend torch; onnxruntime has float32")
+        return self
 
 
 class SoftLabels(Section):
     shard_rows: Positive
+    logits: Literal["float32", "float16"]
+    top_classes: Annotated[Positive | None, Or]
+    hidden: Literal["float32", "float16", "none"]
 
 
 class Change(Section):

@@ -219,6 +219,18 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _hidden_states_are_kept(self) -> "Params":
+        for key, loss in (
+            ("hidden_loss", self.student.hidden_loss),
+            ("hidden_phase.loss", self.student.hidden_phase.loss),
+        ):
+            if loss != "none" and self.soft_labels.hidden == "none":
+                raise ValueError(
+                    f"student.{key}: {loss!r} needs the teacher's hidden states: set soft_labels.hidden: float32 or float16"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _whole_batches(self) -> "Params":
         shard, batch = self.soft_labels.shard_rows, self.labelling.batch_rows
         if shard % batch:

@@ -19,13 +19,16 @@ from kdmodels.label_store import Identity, SoftLabels, join, read_labels, write_
 from kdmodels.labelling import Text, bucket_of, label_texts
 from kdmodels.pairs import text_hash
 from kdmodels.parts import belongs
+from kdmodels.teacher_pass import teacher_pass
 from kdmodels.untrained import save_untrained_bilstm
 from tests import tiny
 from tests.tiny_project import TinyProject
 
 THIRDS = ("1_of_3", "2_of_3", "3_of_3")
 HALVES = ["1_of_2", "2_of_2"]
-IDENTITY = Identity("teacher", (), "tokenizer", 64, ("a", "b"), "mean", "torch", "float32", (4, 8))
+IDENTITY = Identity(
+    "teacher", (), "tokenizer", 64, ("a", "b"), "mean", "torch", "float32", (4, 8), ("float32", 0, "float32")
+)
 FOLDS = ("of fold 0", "of fold 1", "of fold 2")  # teachers
 NAMES = [text_hash(f"text {number}") for number in range(60)]
 
@@ -187,7 +190,9 @@ def test_what_the_teacher_says_of_a_text_does_not_depend_on_the_part(
     def label(store: Path, name: str) -> SoftLabels:
         own = [text for text in every if belongs(text[0], name)]
         settings: Any = {"identity": identity, "shard_rows": 32, "padding": 0, "say": lambda _: None}
-        labels, made = label_texts(model, own, store=store, part=name, **settings)
+        labels, made = label_texts(
+            lambda: teacher_pass(model, "torch", "float32", 0), own, store=store, part=name, **settings
+        )
         assert made == len(own)
         return labels
 
@@ -211,20 +216,18 @@ def test_workers_of_one_store_label_other_parts_at_once_and_the_same_part_one_af
     settings: Any = {"store": tmp_path, "identity": IDENTITY, "shard_rows": 8, "padding": 0, "say": lambda _: None}
     seen: list[int] = []
 
-    class Model:
-        """A teacher in whose first pass another worker labels the other part."""
+    plain = teacher_pass(model, "torch", "float32", 0)
 
-        device = model.device
+    def reading(ids: Any, mask: Any) -> Any:
+        """A teacher's pass, in whose first batch another worker labels the other part."""
+        if not seen:
+            seen.append(0)
+            _, seen[0] = label_texts(lambda: plain, own["2_of_2"], part="2_of_2", **settings)
+            with pytest.raises(Timeout):
+                FileLock(tmp_path / IDENTITY.key / ".1_of_2.lock", timeout=0).acquire()
+        return plain(ids, mask)
 
-        def __call__(self, **inputs: Any) -> Any:
-            if not seen:
-                seen.append(0)
-                _, seen[0] = label_texts(model, own["2_of_2"], part="2_of_2", **settings)
-                with pytest.raises(Timeout):
-                    FileLock(tmp_path / IDENTITY.key / ".1_of_2.lock", timeout=0).acquire()
-            return model(**inputs)
-
-    _, made = label_texts(Model(), own["1_of_2"], part="1_of_2", **settings)
+    _, made = label_texts(lambda: reading, own["1_of_2"], part="1_of_2", **settings)
     assert [made, *seen] == [len(own["1_of_2"]), len(own["2_of_2"])]
     labels = read_labels(tmp_path / IDENTITY.key, IDENTITY)
     assert labels.hashes_N.tolist() == sorted(name for name, _ in every), "each once"

@@ -11,7 +11,9 @@ from kdmodels.files import read_json
 from kdmodels.label_store import Identity, SoftLabels, append_shard, read_labels, read_store, write_labels
 from kdmodels.pairs import text_hash
 
-IDENTITY = Identity("teacher", (), "tokenizer", 64, ("a", "b"), "mean", "torch", "float32", (4, 8))
+IDENTITY = Identity(
+    "teacher", (), "tokenizer", 64, ("a", "b"), "mean", "torch", "float32", (4, 8), ("float32", 0, "float32")
+)
 
 
 def make(number: int, first: int = 0) -> SoftLabels:
@@ -43,6 +45,7 @@ def test_the_manifest_says_what_made_the_labels(tmp_path: Path) -> None:
     assert made_by["labels"] == ["a", "b"]
     assert set(made_by) == {
         "teacher", "folds", "tokenizer", "maximum_length", "labels", "pooling", "backend", "dtype", "batch",
+        "storage",
     }  # fmt: skip
 
 
@@ -55,6 +58,7 @@ def test_the_manifest_says_what_made_the_labels(tmp_path: Path) -> None:
         ("maximum_length", 32),
         ("labels", ("b", "a")),
         ("dtype", "bfloat16"),
+        ("storage", ("float16", 0, "float32")),
     ],
 )
 def test_labels_of_another_maker_are_refused(tmp_path: Path, field: str, value: object) -> None:

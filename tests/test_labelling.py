@@ -1,5 +1,6 @@
 """The teacher reads each distinct text once; killed and resumed, in any order and company, its labels are the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ from kdmodels.classification import load_model
 from kdmodels.encoder import load_tokenizer
 from kdmodels.errors import DamagedError
 from kdmodels.label_store import Identity, read_labels
-from kdmodels.labelling import Text, backend, device, label_texts
+from kdmodels.labelling import Text, label_texts
 from kdmodels.pairs import text_hash
+from kdmodels.teacher_pass import teacher_pass
 from tests import tiny
 
 BATCHES_A_SHARD = 2
-IDENTITY = Identity("t", (), "k", 64, tuple(tiny.LABELS), "mean", "torch", "float32", (4, 8))
+IDENTITY = Identity("t", (), "k", 64, tuple(tiny.LABELS), "mean", "torch", "float32", (4, 8), ("float32", 0, "float32"))
 
 
 class InterruptedAfter:
@@ -32,6 +34,12 @@ class InterruptedAfter:
     def __getattr__(self, name: str) -> object:
         return getattr(self.model, name)
 
+    def eval(self) -> "InterruptedAfter":
+        return self
+
+    def to(self, _: str) -> "InterruptedAfter":
+        return self
+
 
 @pytest.fixture
 def teacher(tmp_path: Path) -> object:
@@ -45,10 +53,12 @@ def texts(tmp_path: Path, teacher: object) -> list[Text]:
     return [(text_hash(text), np.array(tokenizer(text)["input_ids"])) for text in made]
 
 
-def label(model: object, texts: list[Text], store: Path, said: list[str] | None = None) -> tuple[bytes, int]:
+def label(
+    model: object, texts: list[Text], store: Path, said: list[str] | None = None, identity: Identity = IDENTITY
+) -> tuple[bytes, int]:
     labels, made = label_texts(
-        model, texts, store=store, identity=IDENTITY, part="all", shard_rows=8, padding=0,
-        say=said.append if said is not None else lambda _: None,
+        lambda: teacher_pass(model, "torch", "float32", 0), texts, store=store, identity=identity, part="all",
+        shard_rows=8, padding=0, say=said.append if said is not None else lambda _: None,
     )  # fmt: skip
     return b"".join(part.tobytes() for part in (labels.logits_NC, labels.hidden_NH)), made
 
@@ -112,7 +122,7 @@ def test_labels_are_what_the_teacher_says_of_each_text_alone(
     import torch
 
     labels, _ = label_texts(
-        teacher,
+        lambda: teacher_pass(teacher, "torch", "float32", 0),
         texts,
         store=tmp_path / "store",
         identity=IDENTITY,
@@ -129,11 +139,24 @@ def test_labels_are_what_the_teacher_says_of_each_text_alone(
     assert labels.hidden_NH[row] == pytest.approx(output.hidden_states[-1][0].mean(dim=0).numpy(), abs=1e-5)
 
 
-def test_labels_of_a_gpu_are_told_apart_from_those_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
+def test_what_is_kept_in_less_is_the_same_whether_read_or_just_labelled(
+    teacher: object, texts: list[Text], tmp_path: Path
+) -> None:
+    less = replace(IDENTITY, storage=("float16", 1, "none"))
+    fresh, _ = label(teacher, texts, tmp_path / "store", identity=less)
+    read, again = label(InterruptedAfter(teacher, 0), texts, tmp_path / "store", identity=less)
+    assert again == 0 and read == fresh
+    resumed_from, _ = label(teacher, texts[:20], tmp_path / "two", identity=less)
+    assert resumed_from != fresh
+    assert label(teacher, texts, tmp_path / "two", identity=less)[0] == fresh
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert (device(), backend()) == ("cpu", "torch")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA X")
-    assert (device(), backend()) == ("cuda", "torch, NVIDIA X")
+
+def test_a_shard_that_cannot_be_written_stops_the_labelling(
+    teacher: object, texts: list[Text], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kdmodels.labelling.append_shard", full)
+    with pytest.raises(OSError, match="No space left"):
+        label(teacher, texts, tmp_path / "store")

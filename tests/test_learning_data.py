@@ -24,7 +24,7 @@ def table(weights: list[float], folder: Path) -> dict[str, Any]:
         np.zeros((COUNT, 4), np.float32),
         np.full(COUNT, -1, np.int8),
     )
-    identity = Identity("t", (), "k", 8, ("a", "b"), "mean", "torch", "float32", (8, 8))
+    identity = Identity("t", (), "k", 8, ("a", "b"), "mean", "torch", "float32", (8, 8), ("float32", 0, "float32"))
     folder.mkdir(exist_ok=True)
     write_labels(folder, identity, labels, 50)
     return {

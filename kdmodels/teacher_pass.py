@@ -1,0 +1,124 @@
+"""A teacher's pass over one batch, in torch or in onnxruntime, which give the same labels but for rounding."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from kdmodels.classification import Floats, compare_rows, forward
+from kdmodels.errors import BadInputError
+from kdmodels.onnx_graph import write_graph
+from kdmodels.onnx_student import INPUTS, needs, session
+
+Ids = NDArray[np.int64]
+Pass = Callable[[Ids, Ids], tuple[Floats, Floats]]
+"""From token ids and attention mask, [batch, tokens] each, to logits [batch, classes] and pooled hidden states
+[batch, width]."""
+
+ONNXRUNTIME = "onnxruntime"
+_OUTPUTS = ("logits", "hidden")
+_DIVERGENCE = 1e-5  # nats of a text, at most, of what onnxruntime gives from what torch gives
+_TIE = 1e-4  # of a logit: classes that are closer to each other may change places by rounding
+
+
+def device() -> str:
+    """Return where the teacher reads with torch: on the GPU, where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def full_name(backend: str) -> str:
+    """Return what computes, with the kind of GPU: labels of two kinds differ in their last bits, and are never mixed."""
+    if backend == ONNXRUNTIME or device() == "cpu":
+        return backend
+    return f"{backend}, {torch.cuda.get_device_name()}"
+
+
+def teacher_pass(model: Any, backend: str, precision: str, padding: int) -> Pass:
+    """Return what reads batches with a teacher.
+
+    Args:
+        backend: torch, on the GPU where there is one; or onnxruntime, on the CPU, which is told by a first batch that it
+            gives what torch gives
+        precision: float32; or bfloat16, with which torch multiplies (autocast) while sums and what follows stay float32
+        padding: the tokenizer's id that fills texts up
+
+    Raises:
+        BadInputError: where onnxruntime is not installed or cannot run this teacher.
+    """
+    model.eval()
+    if backend == ONNXRUNTIME:
+        return _Checked(model, padding)
+    return _with_torch(model.to(device()), precision)
+
+
+def _with_torch(model: Any, precision: str) -> Pass:
+    def read(ids: Ids, mask: Ids) -> tuple[Floats, Floats]:
+        where = model.device
+        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            logits, hidden = forward(model, torch.from_numpy(ids).to(where), torch.from_numpy(mask).to(where))
+        return logits.float().cpu().numpy(), hidden.float().cpu().numpy()
+
+    return read
+
+
+class _Checked:
+    """A teacher's graph in onnxruntime, believed after one batch on which torch says the same."""
+
+    def __init__(self, model: Any, padding: int) -> None:
+        self._session, self._torch = _open(model, padding), _with_torch(model, "float32")
+        self._believed = False
+
+    def __call__(self, ids: Ids, mask: Ids) -> tuple[Floats, Floats]:
+        logits, hidden = self._session.run(list(_OUTPUTS), dict(zip(INPUTS, (ids, mask), strict=True)))
+        if not self._believed:
+            theirs, _ = self._torch(ids, mask)
+            if np.isfinite(theirs).all():  # else the teacher is broken, which is said where labels are kept
+                check_alike(logits, theirs)
+            self._believed = True
+        return logits, hidden
+
+
+def check_alike(ours_BC: Floats, theirs_BC: Floats) -> None:
+    """Check that two backends give the same soft labels [batch, classes].
+
+    Raises:
+        BadInputError: where a text's top class differs, or its distributions are not within 1e-5 nats of each other.
+    """
+    divergence = float(compare_rows(ours_BC, theirs_BC).max())
+    best = ours_BC.argmax(axis=1)[:, None]
+    other = bool((theirs_BC.max(axis=1, keepdims=True) - np.take_along_axis(theirs_BC, best, axis=1) > _TIE).any())
+    if other or not divergence < _DIVERGENCE:  # nor where it is not a number
+        raise BadInputError(
+            f"onnxruntime does not give the teacher's labels: KL {divergence:.1e} nats on a first batch, allowed "
+            f"{_DIVERGENCE:.0e}{', and another class' if other else ''}. Set labelling.backend: torch"
+        )
+
+
+class _Both(nn.Module):
+    """A teacher as what ONNX knows: tensors in, tensors out."""
+
+    def __init__(self, teacher: Any) -> None:
+        super().__init__()
+        self.teacher = teacher
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return forward(self.teacher, input_ids, attention_mask)
+
+
+def _open(model: Any, padding: int) -> Any:
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        needs(module, "onnx")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "teacher.onnx"
+        try:
+            write_graph(_Both(model), path, _OUTPUTS, padding + 8, optimize=False)
+        except BadInputError as error:
+            raise BadInputError(
+                f"onnxruntime cannot run a teacher of the kind {type(model).__name__}: {error}. Set labelling.backend: torch"
+            ) from None
+        return session(path, torch.get_num_threads())
