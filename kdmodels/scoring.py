@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-from torchmetrics.functional.classification import multiclass_calibration_error
 
+from kdmodels.calibration import expected_calibration_error
 from kdmodels.classification import probabilities
 from kdmodels.comparison import Bootstrap
 
@@ -104,8 +103,7 @@ def _statistics(logits_NC: Floats, actual_N: Classes, bins: int) -> dict[str, Ca
     predicted = logits_NC.argmax(axis=1)
     equal = predicted == actual_N
     classes = logits_NC.shape[1]
-    shares = torch.from_numpy(probabilities(logits_NC))
-    actual = torch.from_numpy(actual_N.astype(np.int64))
+    confidence = probabilities(logits_NC).max(axis=1)
 
     def macro_f1(items: NDArray[np.int64]) -> float:
         # counted here: scikit-learn's takes 5 ms a call for checks of its arguments, 20 s for all resamples
@@ -116,8 +114,7 @@ def _statistics(logits_NC: Floats, actual_N: Classes, bins: int) -> dict[str, Ca
         return float((2 * hits / np.maximum(actually + answered, 1)).mean())
 
     def calibration(items: NDArray[np.int64]) -> float:
-        chosen = torch.from_numpy(items)
-        return float(multiclass_calibration_error(shares[chosen], actual[chosen], num_classes=classes, n_bins=bins))
+        return expected_calibration_error(confidence[items], equal[items], bins)
 
     return {
         "accuracy": lambda items: float(equal[items].mean()),

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from kdmodels.calibration import calibration_scores, cross_fitted, fit_temperature, one_hot, tempered
+from kdmodels.calibration import (
+    calibration_scores,
+    cross_fitted,
+    expected_calibration_error,
+    fit_temperature,
+    one_hot,
+    tempered,
+)
 
 
 def test_the_scores_by_hand() -> None:
@@ -48,3 +55,16 @@ def test_scores_after_the_temperature_are_of_rows_it_was_not_fitted_on() -> None
         assert scores["after"][name] < scores["before"][name]
     alone, _ = cross_fitted(logits[:1], actual[:1], bins=10)
     assert 0.05 <= alone <= 20.0
+
+
+def test_the_expected_calibration_error_is_that_of_torchmetrics() -> None:
+    import torch
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    random = np.random.default_rng(5)
+    shares = random.dirichlet(np.full(4, 0.4), size=500)
+    shares[0] = [1, 0, 0, 0]  # the end of the last bin
+    actual = random.integers(4, size=500)
+    theirs = multiclass_calibration_error(torch.from_numpy(shares), torch.from_numpy(actual), num_classes=4, n_bins=15)
+    ours = expected_calibration_error(shares.max(axis=1), shares.argmax(axis=1) == actual, 15)
+    assert ours == pytest.approx(float(theirs), abs=1e-6)
