@@ -1,16 +1,21 @@
 """Word alignment: which source tokens translate which target tokens, learned from a parallel corpus."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from kdmodels.token_rows import TokenRows
+
 Tokens = Sequence[NDArray[np.integer[Any]]]
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+_TOGETHER = 1 << 22  # places; of them some ten numbers are in memory at once
 
 
 def align(
@@ -34,72 +39,154 @@ def align(
     Returns:
         counts: [target_size, source_size], how often each target token is aligned to each source token.
     """
-    grid = _grid(source, target, source_size)
-    links = _posteriors(grid.cell_of, grid.target_at, grid.target_tokens, grid.source_of_cell, iterations)
-    if symmetrised:
-        links = links * _posteriors(grid.cell_of, grid.source_at, grid.source_tokens, grid.target_of_cell, iterations)
-    counts = np.bincount(grid.cell_of, weights=links, minlength=len(grid.source_of_cell))
-    return csr_array((counts, (grid.target_of_cell, grid.source_of_cell)), shape=(target_size, source_size))
+    ours, theirs = _Side.of(target), _Side.of(source)
+    with TemporaryFile() as file:
+        places = _Places(ours, theirs, source_size, file)
+        sides = [_Direction(places, ours, places.target_at, places.source_of_cell)]
+        if symmetrised:
+            sides.append(_Direction(places, theirs, places.source_at, places.target_of_cell))
+        for side in sides:
+            for _ in range(iterations - 1):
+                side.learn()
+        counts: Floats = np.zeros(len(places.target_of_cell))
+        for chunk in places.chunks:
+            links = sides[0].links(chunk)[0]
+            for side in sides[1:]:
+                links = links * side.links(chunk)[0]
+            counts += np.bincount(places.cell_of(chunk), weights=links, minlength=len(counts))
+        return csr_array((counts, (places.target_of_cell, places.source_of_cell)), shape=(target_size, source_size))
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """Every place where a target token stands beside a source token in a pair.
+class _Side:
+    """One side of all pairs, as running text.
 
     Attributes:
-        cell_of: [places], the distinct (target token, source token) of each place
-        target_at, source_at: [places], the running text's target and source token of each place
-        target_tokens, source_tokens: of the running text
-        target_of_cell, source_of_cell: [cells]
+        tokens: [tokens]
+        starts: [pairs + 1], where each pair's tokens begin and the last one's end
     """
 
-    cell_of: Integers
-    target_at: Integers
-    source_at: Integers
-    target_tokens: Integers
-    source_tokens: Integers
-    target_of_cell: Integers
-    source_of_cell: Integers
+    tokens: Integers
+    starts: Integers
+
+    @classmethod
+    def of(cls, rows: Tokens) -> "_Side":
+        flat = TokenRows.of(rows)
+        return cls(flat.ids.astype(np.int64), flat.starts)
 
 
-def _grid(source: Tokens, target: Tokens, width: int) -> _Grid:
-    keys, target_at, source_at = [], [], []
-    targets = sources = 0
-    for source_ids, target_ids in zip(source, target, strict=True):
-        ours, theirs = np.asarray(target_ids, dtype=np.int64), np.asarray(source_ids, dtype=np.int64)
-        keys.append((ours[:, None] * width + theirs[None, :]).ravel())
-        target_at.append(np.repeat(np.arange(targets, targets + len(ours)), len(theirs)))
-        source_at.append(np.tile(np.arange(sources, sources + len(theirs)), len(ours)))
-        targets, sources = targets + len(ours), sources + len(theirs)
-    distinct, cell_of = np.unique(np.concatenate(keys), return_inverse=True)
-    return _Grid(
-        cell_of=cell_of.astype(np.int64),
-        target_at=np.concatenate(target_at),
-        source_at=np.concatenate(source_at),
-        target_tokens=np.concatenate([np.asarray(ids, dtype=np.int64) for ids in target]),
-        source_tokens=np.concatenate([np.asarray(ids, dtype=np.int64) for ids in source]),
-        target_of_cell=distinct // width,
-        source_of_cell=distinct % width,
-    )
+@dataclass(frozen=True)
+class _Chunk:
+    """Some pairs in a row, and of all places those that are theirs."""
+
+    pairs: slice
+    places: slice
 
 
-def _posteriors(cell_of: Integers, effect_at: Integers, effects: Integers, causes: Integers, iterations: int) -> Floats:
-    """Return of each place how likely its effect stems from its cause, [places].
+class _Places:
+    """Every place where a target token stands beside a source token in a pair, some millions of them at a time.
 
-    Args:
-        effect_at: [places], which effect of the running text stands there
-        effects: tokens of the running text that are to be explained
-        causes: [cells], the token that explains
+    A pair of 25 tokens has 600 places: a million pairs have more than fits in memory. What a place's cell is, which takes
+    longest to find, is kept in a file.
+
+    Attributes:
+        chunks: of the pairs
+        target_of_cell, source_of_cell: [cells], of each distinct (target token, source token)
     """
-    probability: Floats = np.ones(len(causes))
-    from_nothing: Floats = np.ones(int(effects.max(initial=-1)) + 1)
-    links: Floats = np.zeros(len(cell_of))
-    for _ in range(iterations):
-        weight, nothing = probability[cell_of], from_nothing[effects]
-        total = np.bincount(effect_at, weights=weight, minlength=len(effects)) + nothing
-        links = weight / total[effect_at]
-        counts = np.bincount(cell_of, weights=links, minlength=len(causes))
-        probability = counts / np.bincount(causes, weights=counts)[causes]
-        unexplained = np.bincount(effects, weights=nothing / total)
-        from_nothing = unexplained / unexplained.sum()
-    return links
+
+    def __init__(self, target: _Side, source: _Side, width: int, file: Any) -> None:
+        """Find the cells.
+
+        Args:
+            width: of the source vocabulary
+            file: open for binary writing; it grows to four bytes a place
+        """
+        self._target, self._source, self._width = target, source, width
+        each = np.diff(target.starts) * np.diff(source.starts)
+        self._ends = np.concatenate([[0], np.cumsum(each)])
+        self.chunks = list(self._cut())
+        found: list[Integers] = []  # each more than twice as long as the next, so that little is merged often
+        for chunk in self.chunks:
+            found.append(np.unique(self._keys(chunk)))
+            while len(found) > 1 and len(found[-2]) <= 2 * len(found[-1]):
+                found[-2:] = [np.union1d(found[-2], found[-1])]
+        cells: Integers = np.zeros(0, dtype=np.int64)
+        for one in reversed(found):
+            cells = np.union1d(one, cells)
+        self._cell_of = np.memmap(file, dtype=np.int32, mode="w+", shape=(max(1, int(self._ends[-1])),))
+        for chunk in self.chunks:
+            self._cell_of[chunk.places] = np.searchsorted(cells, self._keys(chunk))
+        self.target_of_cell, self.source_of_cell = cells // width, cells % width
+
+    def _cut(self) -> Iterator[_Chunk]:
+        pairs, first = len(self._ends) - 1, 0
+        while first < pairs:
+            last = int(np.searchsorted(self._ends, self._ends[first] + _TOGETHER, side="right")) - 1
+            last = max(last, first + 1)
+            yield _Chunk(slice(first, last), slice(int(self._ends[first]), int(self._ends[last])))
+            first = last
+
+    def _keys(self, chunk: _Chunk) -> Integers:
+        ours = self._target.tokens[self.target_at(chunk)]
+        return ours * self._width + self._source.tokens[self.source_at(chunk)]
+
+    def cell_of(self, chunk: _Chunk) -> NDArray[np.int32]:
+        """Return the cell of each place."""
+        return np.asarray(self._cell_of[chunk.places])
+
+    def target_at(self, chunk: _Chunk) -> Integers:
+        """Return which target token of the running text stands at each place."""
+        ours = self._target.starts[chunk.pairs.start : chunk.pairs.stop + 1]
+        return np.repeat(np.arange(ours[0], ours[-1]), self._beside(chunk))
+
+    def source_at(self, chunk: _Chunk) -> Integers:
+        """Return which source token of the running text stands at each place."""
+        beside = self._beside(chunk)
+        ours = np.diff(self._target.starts[chunk.pairs.start : chunk.pairs.stop + 1])
+        first = np.repeat(self._source.starts[chunk.pairs], ours)  # of each target token's pair
+        places = np.arange(beside.sum())
+        return places - np.repeat(np.cumsum(beside) - beside, beside) + np.repeat(first, beside)
+
+    def _beside(self, chunk: _Chunk) -> Integers:
+        """Return of each target token how many source tokens stand beside it."""
+        bounds = slice(chunk.pairs.start, chunk.pairs.stop + 1)
+        return np.repeat(np.diff(self._source.starts[bounds]), np.diff(self._target.starts[bounds]))
+
+
+class _Direction:
+    """One direction of the model: what explains each token of one side."""
+
+    def __init__(
+        self, places: _Places, effects: _Side, effect_at: Callable[[_Chunk], Integers], causes: Integers
+    ) -> None:
+        """Start from even odds.
+
+        Args:
+            effects: the side whose tokens are to be explained
+            effect_at: gives of each place of a chunk which of them stands there
+            causes: [cells], the token that explains
+        """
+        self._places, self._effects, self._effect_at, self._causes = places, effects, effect_at, causes
+        self._probability: Floats = np.ones(len(causes))
+        self._from_nothing: Floats = np.ones(int(effects.tokens.max(initial=-1)) + 1)
+
+    def links(self, chunk: _Chunk) -> tuple[Floats, Floats]:
+        """Return how likely the effect of each place stems from its cause, and each effect of the chunk from nothing."""
+        start, stop = self._effects.starts[[chunk.pairs.start, chunk.pairs.stop]]
+        nothing = self._from_nothing[self._effects.tokens[start:stop]]
+        at = self._effect_at(chunk) - start
+        weight = self._probability[self._places.cell_of(chunk)]
+        total = np.bincount(at, weights=weight, minlength=len(nothing)) + nothing
+        return weight / total[at], nothing / total
+
+    def learn(self) -> None:
+        """Take one step of expectation maximisation."""
+        counts, unexplained = np.zeros(len(self._causes)), np.zeros(len(self._from_nothing))
+        for chunk in self._places.chunks:
+            links, nothing = self.links(chunk)
+            counts += np.bincount(self._places.cell_of(chunk), weights=links, minlength=len(counts))
+            start, stop = self._effects.starts[[chunk.pairs.start, chunk.pairs.stop]]
+            tokens = self._effects.tokens[start:stop]
+            unexplained += np.bincount(tokens, weights=nothing, minlength=len(unexplained))
+        self._probability = counts / np.bincount(self._causes, weights=counts)[self._causes]
+        self._from_nothing = unexplained / unexplained.sum()

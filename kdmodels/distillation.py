@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
+from torch.utils.data import Dataset
 
 from kdmodels.classification import compare, forward, logits_of, pad, pooled_of
 from kdmodels.first_token import logits_of_batch
 from kdmodels.objective import Objective, weighted_mean
+from kdmodels.token_rows import TokenRows, joined
 from kdmodels.training import Batch, Log, Parts, Schedule, train
 
 Rows = Sequence[NDArray[np.integer[Any]]]
@@ -115,7 +116,7 @@ def distil(
     texts = labelled if objective.label_loss is not None else None
     glosses = glossed if objective.gloss_loss is not None else None
     kinds = [kind for kind in (using, texts, glosses) if kind is not None]
-    ids = [row for kind in kinds for row in kind.ids]
+    ids = joined([TokenRows.of(kind.ids) for kind in kinds])
     count = len(using) if using else 0
     last = count + (len(texts) if texts else 0)  # what comes after are glosses
     labels = [label for kind in (texts, glosses) if kind is not None for label in kind.labels_N.tolist()]
@@ -177,11 +178,10 @@ def distil(
         logits = logits_of(model.student, held_out.ids, padding=padding, batch_rows=schedule.batch_size)
         return compare(logits, held_out.logits_NC)
 
-    rows = Dataset.from_dict({"ids": [row.tolist() for row in ids], "number": range(len(ids))})
     trained, history = train(
         learning,
-        rows,
-        lengths=[len(row) for row in ids],
+        _Numbered(ids),
+        lengths=ids.lengths.tolist(),
         collate=collate,
         weigh=weigh,
         loss=loss,
@@ -240,10 +240,9 @@ def learn_hidden_states(
         cosine = float(nn.functional.cosine_similarity(ours_NH.double(), theirs_NH.double()).mean())
         return {"cosine": cosine, "selection": cosine}
 
-    rows = Dataset.from_dict({"ids": [row.tolist() for row in pairs.ids], "number": range(len(pairs))})
     trained, history = train(
         learning,
-        rows,
+        _Numbered(pairs.ids),
         lengths=[len(row) for row in pairs.ids],
         collate=collate,
         weigh=weigh,
@@ -255,6 +254,19 @@ def learn_hidden_states(
     )
     learning.load_state_dict(trained.state_dict())
     return history
+
+
+class _Numbered(Dataset[dict[str, Any]]):
+    """Rows of token ids, each with its number, as they lie in memory."""
+
+    def __init__(self, ids: Rows) -> None:
+        self._ids = ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        return {"ids": self._ids[number], "number": number}
 
 
 def _thaw(model: nn.Module, frozen: Sequence[nn.Parameter]) -> None:

@@ -21,7 +21,7 @@ from kdmodels.alignment import align
 from kdmodels.encoder import frame_roles, special_ids
 
 Word = tuple[int, ...]
-Ids = NDArray[np.int64]
+Ids = NDArray[np.integer[Any]]
 _LEAST = 0.05  # expected times that two words were aligned; below, nothing is known of their being translations
 
 
@@ -157,5 +157,5 @@ def glosses(
         for _ in range(copies)
     ]
     kept = [(number, pieces) for number, pieces in made if pieces]
-    rows = [np.array([*before, *pieces, *after], dtype=np.int64) for _, pieces in kept]
+    rows: list[Ids] = [np.array([*before, *pieces, *after], dtype=np.int64) for _, pieces in kept]
     return rows, np.array([number for number, _ in kept], dtype=np.int64)

@@ -107,8 +107,14 @@ class SoftLabels:
             )
         return rows.astype(np.int64)
 
+    def without_hidden(self) -> "SoftLabels":
+        """Return the rows with hidden states of width 0."""
+        return SoftLabels(self.hashes_N, self.logits_NC, np.zeros((len(self), 0), np.float32), self.folds_N)
+
     def sorted_rows(self) -> "SoftLabels":
-        """Return the rows in the order of their hashes."""
+        """Return the rows in the order of their hashes; where they are in it, themselves and no copy."""
+        if bool((self.hashes_N[:-1] <= self.hashes_N[1:]).all()):
+            return self
         return self.at(np.argsort(self.hashes_N))
 
     def rounded(self, storage: Storage) -> "SoftLabels":
@@ -121,13 +127,43 @@ class SoftLabels:
 
 
 def join(parts: Sequence[SoftLabels]) -> SoftLabels:
-    """Return the rows of several parts, in their order."""
+    """Return the rows of several parts, in their order; of one part, itself and no copy."""
+    if len(parts) == 1:
+        return parts[0]
     return SoftLabels(
         np.concatenate([part.hashes_N for part in parts]),
         np.concatenate([part.logits_NC for part in parts]),
         np.concatenate([part.hidden_NH for part in parts]),
         np.concatenate([part.folds_N for part in parts]),
     )
+
+
+def gather(parts: Sequence[SoftLabels], hashes: Sequence[str]) -> SoftLabels:
+    """Return the rows of some texts, sorted by hash, of parts that have them all, with no copy of the others.
+
+    Raises:
+        BadInputError: where a text has no row.
+    """
+    names = np.concatenate([part.hashes_N for part in parts])
+    ends = np.cumsum([len(part) for part in parts])
+    order = np.argsort(names)
+    wanted = SoftLabels(names[order], *(np.zeros((len(names), 0), np.float32),) * 2, np.zeros(0, np.int8))
+    rows = order[wanted.rows_of(sorted(hashes))]
+    first = parts[0]
+    made = SoftLabels(
+        names[rows],
+        np.empty((len(rows), first.logits_NC.shape[1]), np.float32),
+        np.empty((len(rows), first.hidden_NH.shape[1]), np.float32),
+        np.empty(len(rows), np.int8),
+    )
+    by_part = np.argsort(rows, kind="stable")
+    cuts = np.searchsorted(rows[by_part], ends)
+    for part, end, first_cut, last_cut in zip(parts, ends, [0, *cuts[:-1]], cuts, strict=True):
+        places = by_part[first_cut:last_cut]
+        inside = rows[places] - (end - len(part))
+        made.logits_NC[places], made.hidden_NH[places] = part.logits_NC[inside], part.hidden_NH[inside]
+        made.folds_N[places] = part.folds_N[inside]
+    return made
 
 
 def append_shard(folder: Path, identity: Identity, labels: SoftLabels) -> None:
@@ -219,14 +255,18 @@ _AGAIN = "dvc repro --force on the stage of this folder"
 _REMEDY = f"Restore it (dvc checkout --force) or, where the cache is damaged too, make it again ({_AGAIN})"
 
 
-def read_labels(folder: Path, identity: Identity | None) -> SoftLabels:
+def read_labels(folder: Path, identity: Identity | None, hidden: bool = True) -> SoftLabels:
     """Read all rows of a folder, every shard verified, sorted by hash.
+
+    Args:
+        hidden: whether hidden states are wanted, most of the memory; without, they are verified and left out
 
     Raises:
         BadInputError, DamagedError: as `read_manifest` and `read_shard`.
     """
     entries = read_manifest(folder, identity)["shards"]
-    return join([read_shard(folder, entry) for entry in entries]).sorted_rows()
+    shards = (read_shard(folder, entry) for entry in entries)
+    return join([shard if hidden else shard.without_hidden() for shard in shards]).sorted_rows()
 
 
 def write_labels(folder: Path, identity: Identity, labels: SoftLabels | None, shard_rows: int) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kdmodels.classification import pad
 from kdmodels.cross_fitting import MAIN
-from kdmodels.label_store import Identity, SoftLabels, append_shard, join, read_store
+from kdmodels.label_store import Identity, SoftLabels, append_shard, gather, join, read_store
 from kdmodels.teacher_pass import Pass
 
 Text = tuple[str, NDArray[np.integer]]  # its hash and its token ids
@@ -76,9 +76,7 @@ def label_texts(
                 found.append(labels)
                 made += len(labels)
                 say(f"labelled {made} of {len(missing)} texts")
-    everything = join(found).sorted_rows()
-    wanted = everything.rows_of(sorted(name for name, _ in texts))
-    return everything.at(wanted), made
+    return gather(found, [name for name, _ in texts]), made
 
 
 class _Writer:

@@ -7,9 +7,11 @@ import numpy as np
 
 from kdmodels.ledger import prove_tokens
 from kdmodels.tables import read_table
+from kdmodels.token_rows import TokenRows
 
 FILE = "tokens.parquet"
 DICTIONARY = "dictionary.parquet"
+_SIDES = ("source_ids", "target_ids")
 _PROVED = ("id", "source_hash", "source_ids", "target_ids", "held_out", "weight", "translation_score", "seal")
 
 
@@ -17,13 +19,16 @@ def read_tokens(folder: Path) -> dict[str, Any]:
     """Read the columns of tokenized pairs, after proof that no pair has come apart.
 
     Returns:
-        id, source_hash, source_ids and target_ids as lists; held_out, weight and translation_score [pairs] as arrays
+        id and source_hash as lists, source_ids and target_ids as TokenRows; held_out, weight and translation_score
+        [pairs] as arrays
 
     Raises:
         DamagedError: with the row that came apart, or where the file is not readable.
     """
     table = read_table(folder / FILE, _PROVED)
-    columns: dict[str, Any] = {name: table[name].to_pylist() for name in _PROVED}
+    columns: dict[str, Any] = {
+        name: TokenRows.of_column(table[name]) if name in _SIDES else table[name].to_pylist() for name in _PROVED
+    }
     prove_tokens(folder / FILE, *columns.values())
     return columns | {
         "held_out": np.array(columns["held_out"], dtype=bool),
@@ -32,8 +37,7 @@ def read_tokens(folder: Path) -> dict[str, Any]:
     }
 
 
-def read_dictionary(folder: Path) -> dict[str, list[list[int]]]:
-    """Read the entries of a dictionary as token ids, source_ids and target_ids, with special tokens; none: empty lists."""
-    names = ("source_ids", "target_ids")
-    table = read_table(folder / DICTIONARY, names)
-    return {name: table[name].to_pylist() for name in names}
+def read_dictionary(folder: Path) -> dict[str, TokenRows]:
+    """Read the entries of a dictionary as token ids, source_ids and target_ids, with special tokens; none: no rows."""
+    table = read_table(folder / DICTIONARY, _SIDES)
+    return {name: TokenRows.of_column(table[name]) for name in _SIDES}

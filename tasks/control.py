@@ -102,7 +102,7 @@ def _tf_idf(tokens: Path, soft_labels: Path, pairs: Path, out: Path) -> None:
     texts: list[str] = columns["target"].to_pylist()
     if columns["id"].to_pylist() != table["id"]:
         raise BadInputError(f"{pairs} and {tokens}: not the same pairs in the same order. Make both again: dvc repro")
-    labels = read_labels(soft_labels, identity=None)
+    labels = read_labels(soft_labels, identity=None, hidden=False)
     teacher_NC = labels.logits_NC[labels.rows_of(table["source_hash"])]
     held = table["held_out"]
     training, waiting = np.flatnonzero(~held), np.flatnonzero(held)

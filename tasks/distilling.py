@@ -21,9 +21,10 @@ from kdmodels.objective import Loss, Objective
 from kdmodels.ramps import Ramp, constant
 from kdmodels.ranks import first, first_goes_on
 from kdmodels.tables import write_table
+from kdmodels.token_rows import joined
 from kdmodels.token_table import read_dictionary, read_tokens
 from tasks import places
-from tasks.learning_data import make_glosses, read_labelled_texts, read_pairs, without_special
+from tasks.learning_data import make_glosses, read_labelled_texts, read_pairs
 from tasks.sections import Change, Params, Student
 from tasks.training import checkpoint_folder, progress, schedule, write_history
 
@@ -62,12 +63,12 @@ def distilled(
     tokenizer, teacher_tokenizer = load_tokenizer(tokens / "tokenizer"), load_tokenizer(teacher)
     table = read_tokens(tokens)
     pairs, held_out = read_pairs(table, soft_labels, section)
-    training = ~table["held_out"]
+    training = np.flatnonzero(~table["held_out"])
     teacher_model = load_model(teacher)
 
     entries = read_dictionary(tokens)
     sides = [
-        without_special([*(ids for ids, use in zip(table[name], training, strict=True) if use), *entries[name]], of)
+        joined([table[name].at(training), entries[name]]).without(of.all_special_ids)
         for name, of in (("source_ids", teacher_tokenizer), ("target_ids", tokenizer))
     ]
 

@@ -143,7 +143,7 @@ def _held_out(tokens: Path, soft_labels: Path, reader: Reader) -> dict[str, Any]
     table = read_tokens(tokens)
     chosen = np.flatnonzero(table["held_out"]).tolist()
     columns = {name: [table[name][row] for row in chosen] for name in ("id", "source_hash", "source_ids", "target_ids")}
-    labels = read_labels(soft_labels, identity=None)
+    labels = read_labels(soft_labels, identity=None, hidden=False)
     return {
         "ids": columns["id"],
         "source_ids": columns["source_ids"],

@@ -112,22 +112,21 @@ class _View:
         table = read_tokens(tokens)
         held = table["held_out"]
         learned, waiting = np.flatnonzero(~held), np.flatnonzero(held)
-        ids = {side: [np.array(row, dtype=np.int64) for row in table[f"{side}_ids"]] for side in ("source", "target")}
         texts = self._read(train)
         self._valid = self._read(valid)
         self.both = Both(
-            source_ids=[ids["source"][i] for i in learned],
-            target_ids=[ids["target"][i] for i in learned],
+            source_ids=table["source_ids"].at(learned),
+            target_ids=table["target_ids"].at(learned),
             weight_N=table["weight"][learned],
             labelled_ids=texts.ids,
             labels_M=texts.labels_N,
             source_padding=self.teacher_tokenizer.pad_token_id,
             target_padding=self.tokenizer.pad_token_id,
         )
-        labels = read_labels(soft_labels, identity=None)
+        labels = read_labels(soft_labels, identity=None, hidden=False)
         self._hashes = [table["source_hash"][i] for i in waiting]
         self._first_teacher_NC = labels.logits_NC[labels.rows_of(self._hashes)]
-        self._ids, self._held_ids = [table["id"][i] for i in waiting], [ids["target"][i] for i in waiting]
+        self._ids, self._held_ids = [table["id"][i] for i in waiting], table["target_ids"].at(waiting)
         self._chooses_N = teaches(self._hashes)
 
     def _read(self, path: Path) -> _Texts:

@@ -42,9 +42,7 @@ def labelling(
     table = read_tokens(tokens)
     corpus = corpus_sha256(set(table["source_hash"]))
     ids: dict[str, NDArray[np.integer[Any]]] = {
-        name: np.array(row, dtype=np.int64)
-        for name, row in zip(table["source_hash"], table["source_ids"], strict=True)
-        if belongs(name, part)
+        name: row for name, row in zip(table["source_hash"], table["source_ids"], strict=True) if belongs(name, part)
     }
     sources = read_table(pairs, ["source_hash", "source"])
     text_of = dict(zip(sources["source_hash"].to_pylist(), sources["source"].to_pylist(), strict=True))

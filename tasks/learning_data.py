@@ -13,6 +13,7 @@ from kdmodels.errors import BadInputError
 from kdmodels.glossing import glosses, lexicon, starts_of_words
 from kdmodels.label_store import read_labels
 from kdmodels.tables import read_table
+from kdmodels.token_rows import TokenRows
 from tasks.sections import Student
 
 _LEAST_WEIGHT = 0.01  # a batch of pairs that all weigh nothing would have no mean
@@ -25,7 +26,8 @@ def read_pairs(table: dict[str, Any], soft_labels: Path, section: Student) -> tu
     One without a translation score counts as the mean of all.
     """
     weighed = section.pair_weight
-    labels = read_labels(soft_labels, identity=None)
+    compared = {section.hidden_loss, section.hidden_phase.loss} != {"none"}
+    labels = read_labels(soft_labels, identity=None, hidden=compared)
     rows = labels.rows_of(table["source_hash"])
     weight = np.array(table["weight"], dtype=np.float32)
     if weighed in {"confidence", "both"}:
@@ -34,11 +36,10 @@ def read_pairs(table: dict[str, Any], soft_labels: Path, section: Student) -> tu
         score = table["translation_score"]
         score = np.where(np.isnan(score), np.nanmean(score) if np.isfinite(score).any() else 1.0, score)
         weight = weight * np.maximum(score, _LEAST_WEIGHT).astype(np.float32)
-    ids = [np.array(row, dtype=np.int64) for row in table["target_ids"]]
 
     def chosen(where: NDArray[np.intp]) -> Pairs:
         return Pairs(
-            [ids[i] for i in where], labels.logits_NC[rows[where]], labels.hidden_NH[rows[where]], weight[where]
+            table["target_ids"].at(where), labels.logits_NC[rows[where]], labels.hidden_NH[rows[where]], weight[where]
         )
 
     learned = np.flatnonzero(~table["held_out"])
@@ -47,13 +48,6 @@ def read_pairs(table: dict[str, Any], soft_labels: Path, section: Student) -> tu
         chance = None if (of_slot == of_slot[0]).all() else of_slot / of_slot.sum()
         learned = np.sort(np.random.default_rng(section.seed).choice(learned, section.pairs, replace=False, p=chance))
     return chosen(learned), chosen(np.flatnonzero(table["held_out"]))
-
-
-def without_special(rows: list[list[int]], tokenizer: Any) -> list[NDArray[np.int64]]:
-    """Return token ids without special tokens."""
-    special = np.array(tokenizer.all_special_ids)
-    arrays = (np.array(row, dtype=np.int64) for row in rows)
-    return [row[~np.isin(row, special)] for row in arrays]
 
 
 def read_labelled_texts(path: Path | None, tokenizer: Any, labels: list[str]) -> Labelled | None:
@@ -82,7 +76,7 @@ def _numbers(given: list[str], labels: list[str]) -> NDArray[np.int64]:
 
 def make_glosses(
     train: Path,
-    sides: list[list[NDArray[np.int64]]],
+    sides: list[TokenRows],
     counts: csr_array,
     tokenizers: tuple[Any, Any],
     labels: list[str],
@@ -110,7 +104,7 @@ def make_glosses(
         symmetrised=section.alignment.symmetrised,
     )
     ids, text_N = glosses(
-        without_special(theirs(table["text"].to_pylist(), truncation=True)["input_ids"], theirs),
+        TokenRows.of(theirs(table["text"].to_pylist(), truncation=True)["input_ids"]).without(theirs.all_special_ids),
         known,
         ours,
         copies=section.glosses.copies,

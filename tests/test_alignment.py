@@ -62,3 +62,20 @@ def test_a_word_of_all_pairs_takes_less_where_both_sides_must_agree() -> None:
         found = align(source, target, source_size=9, target_size=10, iterations=5, symmetrised=symmetrised).toarray()
         shares.append(found[9].sum() / found.sum())
     assert shares[1] < shares[0] / 2
+
+
+@pytest.mark.parametrize("symmetrised", [False, True])
+def test_pairs_may_be_worked_on_a_few_at_a_time(symmetrised: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(2)
+    source, target = ([random.integers(0, 30, size=random.integers(0, 9)) for _ in range(60)] for _ in range(2))
+    settings: dict[str, Any] = {"source_size": 30, "target_size": 30, "iterations": 4, "symmetrised": symmetrised}
+    at_once = align(source, target, **settings).toarray()
+    for places in (1, 40, 300):
+        monkeypatch.setattr("kdmodels.alignment._TOGETHER", places)
+        assert align(source, target, **settings).toarray() == pytest.approx(at_once, abs=1e-12)
+
+
+def test_no_pairs_have_no_alignment() -> None:
+    assert (
+        align([], [], source_size=3, target_size=2, iterations=2, symmetrised=True).toarray().tolist() == [[0] * 3] * 2
+    )

@@ -8,7 +8,16 @@ import pytest
 
 from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.files import read_json
-from kdmodels.label_store import Identity, SoftLabels, append_shard, read_labels, read_store, write_labels
+from kdmodels.label_store import (
+    Identity,
+    SoftLabels,
+    append_shard,
+    gather,
+    join,
+    read_labels,
+    read_store,
+    write_labels,
+)
 from kdmodels.pairs import text_hash
 
 IDENTITY = Identity(
@@ -125,3 +134,24 @@ def test_a_text_without_labels_is_named() -> None:
     labels = make(3).sorted_rows()
     with pytest.raises(BadInputError, match=r"row 1: the text .* has no soft labels"):
         labels.rows_of([str(labels.hashes_N[0]), text_hash("unheard of")])
+
+
+def test_hidden_states_are_left_out_where_nobody_wants_them(tmp_path: Path) -> None:
+    labels = make(10)
+    write_labels(tmp_path, IDENTITY, labels, shard_rows=4)
+    found = read_labels(tmp_path, IDENTITY, hidden=False)
+    assert found.hidden_NH.shape == (10, 0)
+    assert np.array_equal(found.logits_NC, labels.sorted_rows().logits_NC)
+
+
+def test_rows_are_gathered_from_parts_in_the_order_of_their_hashes() -> None:
+    parts = [make(5), make(4, first=5), make(1, first=9)]
+    whole = join(parts).sorted_rows()
+    wanted = [str(name) for name in whole.hashes_N[[7, 0, 3, 9]]]
+    found = gather(parts, wanted)
+    assert found.hashes_N.tolist() == sorted(wanted)
+    rows = whole.rows_of(sorted(wanted))
+    for name in ("logits_NC", "hidden_NH", "folds_N"):
+        assert np.array_equal(getattr(found, name), getattr(whole, name)[rows])
+    with pytest.raises(BadInputError, match="has no soft labels"):
+        gather(parts, ["f" * 32])

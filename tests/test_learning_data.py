@@ -8,6 +8,7 @@ import numpy as np
 
 from kdmodels.label_store import Identity, SoftLabels, write_labels
 from kdmodels.pairs import text_hash
+from kdmodels.token_rows import TokenRows
 from tasks.config import load_params
 from tasks.learning_data import read_pairs
 
@@ -29,7 +30,7 @@ def table(weights: list[float], folder: Path) -> dict[str, Any]:
     write_labels(folder, identity, labels, 50)
     return {
         "source_hash": hashes,
-        "target_ids": [[number] for number in range(COUNT)],
+        "target_ids": TokenRows.of([number] for number in range(COUNT)),
         "held_out": np.arange(COUNT) >= COUNT - 2,
         "weight": np.array(weights, dtype=np.float32),
         "translation_score": np.full(COUNT, np.nan, dtype=np.float32),

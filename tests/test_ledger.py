@@ -73,7 +73,7 @@ def token_columns() -> dict[str, list[Any]]:
 
 def test_tokens_come_back_as_they_were_written(tmp_path: Path) -> None:
     write_table(tmp_path / FILE, token_columns())
-    assert read_tokens(tmp_path)["target_ids"] == token_columns()["target_ids"]
+    assert [row.tolist() for row in read_tokens(tmp_path)["target_ids"]] == token_columns()["target_ids"]
 
 
 @pytest.mark.parametrize(
