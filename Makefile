@@ -38,7 +38,7 @@ check: $(VENV)/.test ## ruff and mypy
 # In an environment of its own, since it brings the peers.
 bench: $(BENCH)/.bench ## speed beside peers, of this project once it has run; takes long
 	@$(BENCH)/bin/distilingua run
-	@for one in labelling_speed training_speed student_speed predict_memory; do \
+	@for one in labelling_speed training_speed students predict_memory; do \
 		echo; $(BENCH)/bin/python benchmarks/$$one.py . || exit 1; done
 
 onnx: $(VENV)/.run ## install what distilingua export and serve need

@@ -40,6 +40,10 @@ class TokenRows(Sequence[Ids]):
         lengths = [np.asarray(length.to_numpy(zero_copy_only=False), dtype=np.int64) for _, length in parts]
         return cls(ids.astype(np.int32), _starts(np.concatenate(lengths) if lengths else np.zeros(0, np.int64)))
 
+    def column(self) -> pa.ListArray:
+        """Return the rows as a column of a table."""
+        return pa.ListArray.from_arrays(pa.array(self.starts, pa.int32()), pa.array(self.ids))
+
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Return the number of tokens of each row."""
@@ -80,8 +84,9 @@ class TokenRows(Sequence[Ids]):
 
 def joined(parts: Sequence[TokenRows]) -> TokenRows:
     """Return the rows of several parts, in their order."""
-    lengths = np.concatenate([part.lengths for part in parts])
-    return TokenRows(np.concatenate([part.ids for part in parts]), _starts(lengths))
+    nothing = TokenRows.of([])
+    lengths = np.concatenate([part.lengths for part in [nothing, *parts]])
+    return TokenRows(np.concatenate([part.ids for part in [nothing, *parts]]), _starts(lengths))
 
 
 def _starts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:

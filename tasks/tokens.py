@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from kdmodels.encoder import find_encoder, frame_roles, load_tokenizer
 from kdmodels.errors import BadInputError
 from kdmodels.files import write_json
 from kdmodels.ledger import prove_pairs, token_seal
 from kdmodels.tables import read_table, write_table
+from kdmodels.token_rows import TokenRows, joined
 from kdmodels.token_table import DICTIONARY, FILE
 from kdmodels.trimming import trim
 from kdmodels.vocabulary import save_tokenizer, train_vocabulary
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from tasks.recording import Recorder
 
 _PROVED = ("id", "content_hash", "source_hash", "source", "target", "held_out", "weight", "seal")
-
-_ENTRIES = pa.schema([(name, pa.list_(pa.int64())) for name in ("source_ids", "target_ids")])
+_TOGETHER = 4096  # texts
 
 
 def tokens(corpus: Path, dictionary: Path, encoder: Path, out: Path, params: Params, record: "Recorder") -> None:
@@ -70,24 +68,28 @@ def tokens(corpus: Path, dictionary: Path, encoder: Path, out: Path, params: Par
     columns = {
         name: pairs[name] for name in ("id", "content_hash", "source_hash", "held_out", "weight", "translation_score")
     }
-    columns |= {"source_ids": source_ids, "target_ids": target_ids, "seal": [token_seal(*row) for row in rows]}
+    columns |= {"source_ids": source_ids.column(), "target_ids": target_ids.column()}
+    columns |= {"seal": [token_seal(*row) for row in rows]}
     write_table(out / FILE, columns)
-    entries = {f"{side}_ids": _ids(reader, known[side], length) for side, reader in readers.items()}
-    write_table(out / DICTIONARY, entries, _ENTRIES)
+    entries = {f"{side}_ids": _ids(reader, known[side], length).column() for side, reader in readers.items()}
+    write_table(out / DICTIONARY, entries)
     unknown = target_tokenizer.unk_token_id
-    count = sum(len(row) for row in target_ids)
     report = {
         "vocabulary": len(target_tokenizer),
-        "source_tokens_per_text": sum(len(row) for row in source_ids) / len(source_ids),
-        "target_tokens_per_text": count / len(target_ids),
-        "target_unknown_share": sum(row.count(unknown) for row in target_ids) / count,
-        "target_truncated_share": sum(len(row) == length for row in target_ids) / len(target_ids),
+        "source_tokens_per_text": float(source_ids.lengths.mean()),
+        "target_tokens_per_text": float(target_ids.lengths.mean()),
+        "target_unknown_share": float((target_ids.ids == unknown).mean()),
+        "target_truncated_share": float((target_ids.lengths == length).mean()),
     }
     write_json(out / "report.json", report)
     record.metrics(report)
 
 
-def _ids(tokenizer: Any, texts: list[str], length: int) -> list[list[int]]:
-    """Return the token ids of texts; a tokenizer does not take none at all."""
-    ids: list[list[int]] = tokenizer(texts, truncation=True, max_length=length)["input_ids"] if texts else []
-    return ids
+def _ids(tokenizer: Any, texts: list[str], length: int) -> TokenRows:
+    """Return the token ids of texts, read some at a time, since a tokenizer gives lists of Python's integers."""
+    return joined(
+        [
+            TokenRows.of(tokenizer(texts[start : start + _TOGETHER], truncation=True, max_length=length)["input_ids"])
+            for start in range(0, len(texts), _TOGETHER)
+        ]
+    )

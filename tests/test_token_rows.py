@@ -36,6 +36,13 @@ def test_tokens_are_left_out_and_parts_joined() -> None:
     rows = TokenRows.of(ROWS)
     assert lists(rows.without([2, 9])) == [[1, 3], [], [4], [5]]
     assert lists(joined([rows, TokenRows.of([]), TokenRows.of([[7]])])) == [*ROWS, [7]]
+    assert lists(joined([])) == []
+
+
+def test_rows_are_written_as_a_column_and_read_again() -> None:
+    column = TokenRows.of(ROWS).column()
+    assert column.to_pylist() == ROWS
+    assert lists(TokenRows.of_column(pa.chunked_array([column]))) == ROWS
 
 
 @pytest.mark.parametrize("type_of_ids", [pa.int64(), pa.int32()])
