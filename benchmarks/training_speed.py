@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Bench:
     """The data, the teacher and a way to get the same student again."""
 
     def __init__(self, folder: Path, target: str, epochs: int) -> None:
+        self.folder = folder
         data = folder / "data"
         self.params = load_params(folder)
         self.teacher = load_model(data / "teacher/model").eval()
@@ -65,6 +67,7 @@ class Bench:
             evaluations_per_epoch=1, precision="float32", seed=1,
         )  # fmt: skip
 
+        self.read = 0.0
         self.steps = epochs * -(-len(learned) // 32)
         self.warm_steps = int(0.1 * self.steps)
 
@@ -125,6 +128,10 @@ def main() -> None:
         steps = given.epochs * -(-len(bench.pairs) // 32)
         score = "" if student is None else f"{bench.score(student.eval()):.3f}"
         step = (whole - prepared) / steps * 1e3
+        if name == "distilingua":
+            print(
+                f"reading batches: {bench.read / (whole - prepared):.1%} of the training", file=sys.stderr, flush=True
+            )
         print(
             f"| {name} | {prepared:.1f} | {whole - prepared:.1f} | {step:.0f} | {score} | {whole / first:.2f} |",
             flush=True,
@@ -139,9 +146,30 @@ def objective(**losses: Any) -> Objective:
     return Objective(temperature=constant(TEMPERATURE), **weights, **values)  # type: ignore[arg-type]
 
 
+@contextmanager
+def reading(bench: Bench) -> Iterator[None]:
+    """Sum up, in `bench.read`, what drawing, padding and looking up the batches of a training takes."""
+    from transformers import Trainer
+
+    usual, bench.read = Trainer.get_batch_samples, 0.0
+
+    def timed(*words: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return usual(*words)
+        finally:
+            bench.read += time.perf_counter() - start
+
+    Trainer.get_batch_samples = timed
+    try:
+        yield
+    finally:
+        Trainer.get_batch_samples = usual
+
+
 def learn(bench: Bench, pairs: Pairs, labelled: Labelled | None, goal: Objective) -> Any:
     """Train as the stage `student` does."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, reading(bench):
         student, _ = distil(
             learner(bench.student(), pairs, 1), pairs=pairs, labelled=labelled, glossed=None, held_out=bench.held_out,
             objective=goal, frozen=lambda share: (), padding=0, schedule=bench.schedule,
@@ -153,7 +181,7 @@ def learn(bench: Bench, pairs: Pairs, labelled: Labelled | None, goal: Objective
 def from_cache(bench: Bench) -> tuple[float, Any]:
     """Label all texts once, then learn from the labels."""
     start = time.perf_counter()
-    label_all(bench.teacher, bench.source_tokenizer, bench.sources, bench.params)
+    label_all(bench.folder / "data/teacher/model", "torch", bench.sources, bench.params)
     prepared = time.perf_counter() - start
     return prepared, learn(bench, bench.pairs, None, objective(output_loss=soft_kl))
 
