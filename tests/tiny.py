@@ -61,9 +61,10 @@ def wordpiece(folder: Path, texts: Sequence[str] = ENGLISH, size: int = 120) -> 
     return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
-def bert(tokenizer: Any, seed: int = 0) -> Any:
+def bert(tokenizer: Any, seed: int = 0, **changes: Any) -> Any:
+    """Return a random BERT classifier, its shape as given or as `shape` has it."""
     torch.manual_seed(seed)
-    return BertForSequenceClassification(BertConfig(**shape(tokenizer))).eval()
+    return BertForSequenceClassification(BertConfig(**shape(tokenizer) | changes)).eval()
 
 
 def bert_teacher(folder: Path, seed: int = 0) -> Path:
@@ -73,7 +74,7 @@ def bert_teacher(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def sentencepiece_teacher() -> tuple[Any, Any]:
+def sentencepiece_teacher(**changes: Any) -> tuple[Any, Any]:
     """Return a random XLM-R with a unigram tokenizer, its special tokens numbered and framed as XLM-R's are."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -81,7 +82,8 @@ def sentencepiece_teacher() -> tuple[Any, Any]:
     tokenizer.train_from_iterator(
         ENGLISH, trainers.UnigramTrainer(vocab_size=100, special_tokens=special, unk_token="<unk>", show_progress=False)
     )
-    return XLMRobertaForSequenceClassification(XLMRobertaConfig(**shape(wrapped := _wrap(tokenizer)))).eval(), wrapped
+    wrapped = _wrap(tokenizer)
+    return XLMRobertaForSequenceClassification(XLMRobertaConfig(**shape(wrapped) | changes)).eval(), wrapped
 
 
 def byte_level_teacher() -> tuple[Any, Any]:
