@@ -5,8 +5,11 @@ first -> middle@de, middle@es -> last          lone
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,16 @@ note("end")
 """
 
 
+@cache
+def initialised() -> Path:
+    """Return an empty folder of git and DVC: having DVC make one takes seconds, copying it none."""
+    folder = Path(tempfile.mkdtemp(prefix="initialised-", dir=Path.home()))  # the tests' own, removed at their end
+    for words in (["git", "init"], ["-m", "dvc", "init"], ["-m", "dvc", "config", "core.check_update", "false"]):
+        command = words if words[0] == "git" else [sys.executable, *words]
+        subprocess.run([*command, "--quiet"], cwd=folder, check=True)
+    return folder
+
+
 class Scratch:
     """The project, and what its stages are told to do and did."""
 
@@ -100,9 +113,7 @@ class Scratch:
         }.items():
             (folder / name).write_text(text, encoding="utf-8")
         self.rules()
-        subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
-        self.dvc("init", "--quiet")
-        self.dvc("config", "core.check_update", "false")
+        shutil.copytree(initialised(), folder, dirs_exist_ok=True)
 
     def dvc(self, *words: str) -> str:
         return subprocess.run(

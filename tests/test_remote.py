@@ -24,7 +24,7 @@ from tasks.config import read_yaml
 from tasks.guard import Closed, Processes
 from tasks.section_types import Data
 from tasks.stage import locked_outputs
-from tests.scratch import Scratch
+from tests.scratch import Scratch, initialised
 
 ROOT = Path(__file__).parents[1]
 MIDDLE = {"middle@de", "middle@es"}
@@ -52,8 +52,7 @@ def copied(tmp_path: Path) -> Path:
     """A project's files, to be spoiled."""
     for name in ("params.yaml", "dvc.yaml", "prefect.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
-    git(tmp_path, "init", "--quiet")
-    subprocess.run([sys.executable, "-m", "dvc", "--cd", str(tmp_path), "init", "--quiet"], check=True)
+    shutil.copytree(initialised(), tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
