@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
 from tests.tiny_project import TinyProject, make
 
 STAGES = [
@@ -37,9 +39,8 @@ def test_the_student_is_loaded_by_a_plain_pipeline_outside_the_project(made: Tin
         [sys.executable, "-c", code, str(folder)], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     answer = json.loads(ended.stdout.strip().split("\n")[-1])[0]
-    command = [sys.executable, "-c", "from flows.cli import main; main()"]
-    predicted = made.run(*command, "predict", "--target", "de", "--json", "Wo bleibt mein Paket?")
-    ours = json.loads(predicted.stdout)
+    words = ["predict", "--target", "de", "--json", "Wo bleibt mein Paket?", "--root", str(made.root)]
+    ours = json.loads(CliRunner().invoke(app, words).stdout)
     assert ours["label"] == answer["label"]
     assert ours["probabilities"][answer["label"]] == pytest.approx(answer["score"], abs=1e-6)
     assert answer["label"] in json.loads((made.root / "data/labelled/labels.json").read_text())
@@ -118,7 +119,7 @@ def test_a_damaged_cache_shard_is_refused_with_its_name(copy: TinyProject) -> No
     shard.chmod(0o644)
     shard.write_bytes(content)
     ended = copy.run(
-        sys.executable, "-m", "tasks", "student", "tokens=data/tokens/de", "soft_labels=data/soft_labels/de",
+        "python", "-m", "tasks", "student", "tokens=data/tokens/de", "soft_labels=data/soft_labels/de",
         "teacher=data/teacher/model", "labelled=data/labelled/target/de.parquet",
         "train=data/labelled/train.parquet", "out=data/student/de", check=False,
     )  # fmt: skip
@@ -147,11 +148,12 @@ def test_a_damaged_cache_shard_is_refused_with_its_name(copy: TinyProject) -> No
 def test_bad_params_stop_before_anything_runs(copy: TinyProject, change: dict[str, object], message: str) -> None:
     copy.set(**change)
     words = ["sources", "lock=corpora.lock", "out=data/sources"]
-    ended = copy.run(sys.executable, "-m", "tasks", *words, check=False)
+    ended = copy.run("python", "-m", "tasks", *words, check=False)
     assert ended.returncode == 2
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
-    copy.dvc("repro", check=False)
+    if "touch spoiled" in str(change):
+        copy.dvc("repro", check=False)
     assert not (copy.root / "spoiled").exists()
 
 
@@ -168,27 +170,32 @@ def test_bad_params_stop_before_anything_runs(copy: TinyProject, change: dict[st
     ],
 )
 def test_a_wrong_command_says_what_is_allowed(made: TinyProject, words: list[str], message: str) -> None:
-    ended = made.run(sys.executable, "-m", "tasks", *words, check=False)
+    ended = made.run("python", "-m", "tasks", *words, check=False)
     assert ended.returncode == 2
     assert message in ended.stderr
 
 
 def test_a_run_from_nothing_that_is_killed_twice_gives_the_same_bytes(made: TinyProject, tmp_path: Path) -> None:
     project = make(tmp_path)
+    project.server = "second"  # sets and dictionaries may have another order there, and nothing may depend on it
     shutil.rmtree(tmp_path / "encoder")
     shutil.copytree(made.root.parent / "encoder", tmp_path / "encoder")
+    project.repro("tokens@de", "teacher")
     kill(project, "labelling@de-all", r"labelled \d+ of \d+ texts")
+    project.repro("soft_labels@de")
     kill(project, "student@de", "step 4: agreement")
     project.repro()
     assert project.outputs() == made.outputs()
 
 
 def kill(project: TinyProject, stage: str, sign: str) -> None:
-    """Run a project up to a stage, and kill everything when the stage says so much."""
+    """Run a project up to a stage, a process of its own, and kill everything when the stage says so much."""
+    alone = TinyProject.at(project.root)
+    alone.server = None
     with subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", stage],
         cwd=project.root,
-        env={**project.environment, "PYTHONUNBUFFERED": "1"},
+        env={**alone.environment, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

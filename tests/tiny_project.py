@@ -9,7 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tests import tiny
+from tests import loaded_python, tiny
 
 ROOT = Path(__file__).parents[1]
 TINY: dict[str, Any] = {
@@ -25,7 +25,13 @@ TINY: dict[str, Any] = {
 
 
 class TinyProject:
-    """A scratch copy: the same code and dvc.yaml, a tiny random teacher, few texts."""
+    """A scratch copy: the same code and dvc.yaml, a tiny random teacher, few texts.
+
+    Attributes:
+        server: in which its stages find their libraries loaded; None: each is a Python of its own
+    """
+
+    server: str | None = "first"
 
     def __init__(self, root: Path, teacher: Path) -> None:
         self.root = root
@@ -85,7 +91,10 @@ class TinyProject:
         """Return the variables of its processes; nothing is recorded, which takes a third of a tiny stage's time."""
         found = {"DISTILINGUA_RECORDING": "off", **os.environ}
         found.pop("PYTHONPATH", None)
-        return {**found, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        folders = [Path(sys.executable).parent, os.environ["PATH"]]
+        if self.server:
+            folders.insert(0, loaded_python.start(self.server))
+        return {**found, "PATH": os.pathsep.join(map(str, folders))}
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the project."""
