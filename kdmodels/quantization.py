@@ -21,8 +21,10 @@ def quantize(path: Path, answer: Answer, least: float) -> tuple[float, int]:
     A matrix has whole numbers with a scale and a zero for each of its channels; what it is multiplied with is quantized as
     it comes (dynamic quantization: Jacob et al. 2018, arXiv 1712.05877, section 2). A large embedding has a scale for each
     32 numbers of a row: with one scale for all, as onnxruntime would have it, one number in a few thousand that is large
-    drowns the others. Small tables, such as BERT's positions, have the largest of them, and stay float32. Where the model
-    then does not answer as before often enough, the products whose quantization changes the logits most do, one by one.
+    drowns the others. Weights have seven bits of the eight: processors without whole-number products of their own (AVX2)
+    add two products of full ones in sixteen bits, which overflow, and the model is to answer the same everywhere. Small
+    tables, such as BERT's positions, have the largest numbers, and stay float32. Where the model then does not answer as
+    before often enough, the products whose quantization changes the logits most do, one by one.
 
     Args:
         path: the float32 model, replaced
@@ -49,7 +51,8 @@ def quantize(path: Path, answer: Answer, least: float) -> tuple[float, int]:
 
         def without(floating: list[str]) -> Floats:
             quantize_dynamic(
-                prepared, trial, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=list(_PRODUCTS),
+                prepared, trial, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True,
+                op_types_to_quantize=list(_PRODUCTS),
                 nodes_to_exclude=floating, extra_options={"WeightSymmetric": False},
             )  # fmt: skip
             return answer(trial)
