@@ -97,7 +97,8 @@ def _quantize_embeddings(model: Any) -> None:
         whole, scale = to_int8(values_VH)
         width, out = values_VH.shape[1], node.output[0]
         names = [f"{table.name}_{what}" for what in ("int8", "scale", "shape")]
-        for name, values in zip(names, (whole, scale, np.array([0, 0, width])), strict=True):
+        kept: list[NDArray[Any]] = [whole, scale, np.array([0, 0, width])]
+        for name, values in zip(names, kept, strict=True):
             tables[name] = numpy_helper.from_array(values, name)
         nodes += [
             *(helper.make_node("Gather", [name, node.input[1]], [f"{out}_{name}"], axis=0) for name in names[:2]),
