@@ -3,12 +3,12 @@
     python benchmarks/labelling_speed.py FOLDER --texts SENTENCES.txt --sentences 20000
 
 FOLDER is a project that has run (its teacher labels); SENTENCES.txt has a sentence of the source language a line; without
-it, the source side of the project's own pairs is read. Peers:
-`transformers.pipeline("text-classification")` with each batch size in turn, of which the best counts, and
-`SentenceTransformer.encode`, which gives hidden states alone (the extra `bench`). Ours, with torch and with onnxruntime,
-includes tokenizing, hashing and writing the label store, and what onnxruntime needs to start: the graph is written anew
-each time. Each contestant's median over the rounds counts; the last rows are what a product of matrices reaches on the
-same threads and which share of it ours is, and how far the labels of the two backends are from each other.
+it, the source side of the project's own pairs is read. Peers: `transformers.pipeline("text-classification")` with each
+batch size in turn, of which the best counts, and `SentenceTransformer.encode`, which gives hidden states alone (the extra
+`bench`). Ours, with torch and with onnxruntime, with hidden states and without, includes tokenizing, hashing and writing
+the label store, and what onnxruntime needs to start: the graph is written anew each time. Each contestant's median over
+the rounds counts; the last rows are what a product of matrices reaches on the same threads and which share of it ours is,
+and how far the labels of the two backends are from each other.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).parents[1]
+ENCODE = "SentenceTransformer.encode"
 sys.path.insert(0, str(ROOT))
 
 from kdmodels.classification import compare_rows, label_names, load_model  # noqa: E402
@@ -35,8 +37,6 @@ from kdmodels.tables import read_table  # noqa: E402
 from kdmodels.teacher_pass import ONNXRUNTIME, check_alike, device, full_name, teacher_pass  # noqa: E402
 from tasks.config import load_params  # noqa: E402
 
-BATCH_SIZES = (1, 8, 32)
-
 
 def main() -> None:
     """Measure, and print a table as Markdown."""
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 32], help="of the pipeline")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     teacher, params = given.folder / "data/teacher/model", load_params(given.folder)
@@ -66,10 +67,14 @@ def main() -> None:
         f"{len(texts):,} sentences of {np.mean(lengths):.1f} tokens, {given.threads} threads, {device()}\n", flush=True
     )
     contestants: dict[str, Callable[[], Any]] = {
-        f"distilingua, {backend}": lambda backend=backend: ours(teacher, backend, texts, params)  # type: ignore[misc]
+        f"distilingua, {backend}{', logits alone' * (not hidden)}": partial(
+            ours, teacher, backend, texts, params, hidden
+        )
+        for hidden in (True, False)
         for backend in ("torch", ONNXRUNTIME)
     }
-    contestants |= pipelines(teacher, texts) | encoders(teacher, texts)
+    peers = pipelines(teacher, texts, given.batch_sizes) | encoders(teacher, texts)
+    contestants |= peers
     speeds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(given.rounds):
         for name, read in contestants.items():
@@ -78,13 +83,12 @@ def main() -> None:
             speeds[name].append(len(texts) / (time.perf_counter() - start))
             print(f"  {name}: {speeds[name][-1]:.0f}", file=sys.stderr, flush=True)
     medians = {name: statistics.median(found) for name, found in speeds.items()}
-    own, other = list(medians.values())[:2]
-    print(
-        "| | sentences a second, median (least, most) | as fast is torch | as fast is onnxruntime |\n|---|---|---|---|"
-    )
+    pipeline = max(medians[name] for name in peers if name.startswith("pipeline"))
+    print("| | sentences a second, median (least, most) | times the pipeline's | times encode's |\n|---|---|---|---|")
     for name, value in medians.items():
         spread = f"{min(speeds[name]):.0f}, {max(speeds[name]):.0f}"
-        print(f"| {name} | {value:.0f} ({spread}) | {own / value:.2f} | {other / value:.2f} |")
+        encode = f"{value / medians[ENCODE]:.2f}" if ENCODE in medians else ""
+        print(f"| {name} | {value:.0f} ({spread}) | {value / pipeline:.2f} | {encode} |")
     possible = products(model.config.hidden_size)
     for name in list(medians)[:2]:
         reached = medians[name] * floating(model, lengths) / len(texts)
@@ -95,7 +99,7 @@ def main() -> None:
     print(f"\nlogits of the two at most {apart:.1e} apart, KL at most {furthest:.1e} nats, best classes the same")
 
 
-def ours(teacher: Path, backend: str, texts: list[str], params: Any) -> SoftLabels:
+def ours(teacher: Path, backend: str, texts: list[str], params: Any, hidden: bool = True) -> SoftLabels:
     """Label all texts into an empty store."""
     model, tokenizer = load_model(teacher), load_tokenizer(teacher)
     ids = tokenizer(texts, truncation=True, max_length=params.tokens.maximum_length)["input_ids"]
@@ -103,25 +107,25 @@ def ours(teacher: Path, backend: str, texts: list[str], params: Any) -> SoftLabe
     identity = Identity(
         teacher="t", folds=(), tokenizer="t", maximum_length=params.tokens.maximum_length, labels=tuple(label_names(model)),
         pooling=POOLING, backend=full_name(backend), dtype="float32",
-        batch=(params.labelling.batch_rows, params.labelling.bucket), storage=("float32", 0, "float32"),
+        batch=(params.labelling.batch_rows, params.labelling.bucket), storage=("float32", 0, "float32" if hidden else "none"),
     )  # fmt: skip
     padding = tokenizer.pad_token_id
     with tempfile.TemporaryDirectory() as store:
         labels, _ = label_texts(
-            lambda: teacher_pass(model, backend, "float32", padding), rows, store=Path(store), identity=identity,
+            lambda: teacher_pass(model, backend, "float32", padding, hidden), rows, store=Path(store), identity=identity,
             part="all", shard_rows=params.soft_labels.shard_rows, padding=padding, say=lambda line: None,
         )  # fmt: skip
     return labels
 
 
-def pipelines(teacher: Path, texts: list[str]) -> dict[str, Callable[[], Any]]:
+def pipelines(teacher: Path, texts: list[str], sizes: list[int]) -> dict[str, Callable[[], Any]]:
     """Return transformers' pipeline at each batch size."""
     from transformers import pipeline
 
     classify = pipeline("text-classification", str(teacher), device=device(), top_k=None)
     return {
         f"pipeline, batches of {size}": lambda size=size: classify(texts, batch_size=size, truncation=True)  # type: ignore[misc]
-        for size in BATCH_SIZES
+        for size in sizes
     }
 
 
@@ -133,7 +137,7 @@ def encoders(teacher: Path, texts: list[str]) -> dict[str, Callable[[], Any]]:
         print("sentence-transformers is not installed: make bench", file=sys.stderr)
         return {}
     encoder = SentenceTransformer(modules=[models.Transformer(str(teacher)), models.Pooling(384)], device=device())
-    return {"SentenceTransformer.encode": lambda: encoder.encode(texts, batch_size=32, show_progress_bar=False)}
+    return {ENCODE: lambda: encoder.encode(texts, batch_size=32, show_progress_bar=False)}
 
 
 def floating(model: Any, lengths: list[int]) -> float:

@@ -1,6 +1,7 @@
 """A teacher's pass over one batch, in torch or in onnxruntime, which give the same labels but for rounding."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,13 +13,14 @@ from torch import nn
 
 from kdmodels.classification import Floats, compare_rows, forward
 from kdmodels.errors import BadInputError
+from kdmodels.first_token import logits_of_batch, only_first_token
 from kdmodels.onnx_graph import write_graph
 from kdmodels.onnx_student import INPUTS, needs, session
 
 Ids = NDArray[np.int64]
 Pass = Callable[[Ids, Ids], tuple[Floats, Floats]]
 """From token ids and attention mask, [batch, tokens] each, to logits [batch, classes] and pooled hidden states
-[batch, width]."""
+[batch, width], of width 0 where they are not wanted."""
 
 ONNXRUNTIME = "onnxruntime"
 _OUTPUTS = ("logits", "hidden")
@@ -38,7 +40,7 @@ def full_name(backend: str) -> str:
     return f"{backend}, {torch.cuda.get_device_name()}"
 
 
-def teacher_pass(model: Any, backend: str, precision: str, padding: int) -> Pass:
+def teacher_pass(model: Any, backend: str, precision: str, padding: int, hidden: bool) -> Pass:
     """Return what reads batches with a teacher.
 
     Args:
@@ -46,22 +48,25 @@ def teacher_pass(model: Any, backend: str, precision: str, padding: int) -> Pass
             gives what torch gives
         precision: float32; or bfloat16, with which torch multiplies (autocast) while sums and what follows stay float32
         padding: the tokenizer's id that fills texts up
+        hidden: whether hidden states are wanted; without (width 0), the last layer need not be computed for every token
 
     Raises:
         BadInputError: where onnxruntime is not installed or cannot run this teacher.
     """
     model.eval()
     if backend == ONNXRUNTIME:
-        return _Checked(model, padding)
-    return _with_torch(model.to(device()), precision)
+        return _Checked(model, padding, hidden)
+    return _with_torch(model.to(device()), precision, hidden)
 
 
-def _with_torch(model: Any, precision: str) -> Pass:
+def _with_torch(model: Any, precision: str, hidden: bool) -> Pass:
+    compute = forward if hidden else _logits_alone
+
     def read(ids: Ids, mask: Ids) -> tuple[Floats, Floats]:
         where = model.device
         with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            logits, hidden = forward(model, torch.from_numpy(ids).to(where), torch.from_numpy(mask).to(where))
-        return logits.float().cpu().numpy(), hidden.float().cpu().numpy()
+            logits, pooled = compute(model, torch.from_numpy(ids).to(where), torch.from_numpy(mask).to(where))
+        return logits.float().cpu().numpy(), pooled.float().cpu().numpy()
 
     return read
 
@@ -69,18 +74,19 @@ def _with_torch(model: Any, precision: str) -> Pass:
 class _Checked:
     """A teacher's graph in onnxruntime, believed after one batch on which torch says the same."""
 
-    def __init__(self, model: Any, padding: int) -> None:
-        self._session, self._torch = _open(model, padding), _with_torch(model, "float32")
+    def __init__(self, model: Any, padding: int, hidden: bool) -> None:
+        self._outputs = _OUTPUTS if hidden else _OUTPUTS[:1]
+        self._session, self._torch = _open(model, padding, self._outputs), _with_torch(model, "float32", hidden)
         self._believed = False
 
     def __call__(self, ids: Ids, mask: Ids) -> tuple[Floats, Floats]:
-        logits, hidden = self._session.run(list(_OUTPUTS), dict(zip(INPUTS, (ids, mask), strict=True)))
+        logits, *pooled = self._session.run(list(self._outputs), dict(zip(INPUTS, (ids, mask), strict=True)))
         if not self._believed:
             theirs, _ = self._torch(ids, mask)
             if np.isfinite(theirs).all():  # else the teacher is broken, which is said where labels are kept
                 check_alike(logits, theirs)
             self._believed = True
-        return logits, hidden
+        return logits, pooled[0] if pooled else np.zeros((len(logits), 0), np.float32)
 
 
 def check_alike(ours_BC: Floats, theirs_BC: Floats) -> None:
@@ -99,24 +105,34 @@ def check_alike(ours_BC: Floats, theirs_BC: Floats) -> None:
         )
 
 
-class _Both(nn.Module):
+def _logits_alone(
+    model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    logits = logits_of_batch(model, input_ids, attention_mask)
+    return logits, logits.new_zeros((len(logits), 0))
+
+
+class _Tensors(nn.Module):
     """A teacher as what ONNX knows: tensors in, tensors out."""
 
-    def __init__(self, teacher: Any) -> None:
+    def __init__(self, teacher: Any, count: int) -> None:
         super().__init__()
-        self.teacher = teacher
+        self.teacher, self.count = teacher, count
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if self.count == 1:
+            return (self.teacher(input_ids=input_ids, attention_mask=attention_mask).logits,)
         return forward(self.teacher, input_ids, attention_mask)
 
 
-def _open(model: Any, padding: int) -> Any:
+def _open(model: Any, padding: int, outputs: Sequence[str]) -> Any:
     for module in ("onnx", "onnxscript", "onnxruntime"):
         needs(module, "onnx")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "teacher.onnx"
         try:
-            write_graph(_Both(model), path, _OUTPUTS, padding + 8, optimize=False)
+            with only_first_token(model) if len(outputs) == 1 else nullcontext():
+                write_graph(_Tensors(model, len(outputs)), path, outputs, padding + 8, optimize=False)
         except BadInputError as error:
             raise BadInputError(
                 f"onnxruntime cannot run a teacher of the kind {type(model).__name__}: {error}. Set labelling.backend: torch"

@@ -101,13 +101,10 @@ def _identity(teacher: Path, params: Params) -> Identity:
 
 
 def _label(folder: Path, texts: list[Text], identity: Identity, part: str, params: Params) -> tuple[SoftLabels, int]:
-    padding, backend, precision = (
-        load_tokenizer(folder).pad_token_id,
-        params.labelling.backend,
-        params.labelling.precision,
-    )
+    padding, hidden = load_tokenizer(folder).pad_token_id, params.soft_labels.hidden != "none"
+    backend, precision = params.labelling.backend, params.labelling.precision
     return label_texts(
-        lambda: teacher_pass(load_model(folder), backend, precision, padding),
+        lambda: teacher_pass(load_model(folder), backend, precision, padding, hidden),
         texts,
         store=places.label_store(Path()),
         identity=identity,

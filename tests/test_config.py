@@ -1,5 +1,6 @@
 """params.yaml: each wrong key, type or range is one line that says what is allowed."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -142,6 +143,9 @@ def test_the_projects_own_params_are_right_and_frozen() -> None:
         ("- zh", "- $(x)", "targets.2: a language code"),
         ("- zh", "- German", "targets.2: a language code"),
         ("- zh", "- 7", "targets.2: "),
+        ("  top_classes: none", "  top_classes: 0", "soft_labels.top_classes: "),
+        ("  logits: float32", "  logits: float8", "soft_labels.logits: "),
+        ("  backend: torch", "  backend: tensorrt", "labelling.backend: "),
         ("  shard_rows: 512", "  shard_rows: 100", "shard_rows 100 is no multiple of labelling.batch_rows 32"),
         (
             "  - all ",
@@ -175,6 +179,34 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str
         load_params(changed(tmp_path, old, new))
     assert message in str(caught.value)
     assert str(tmp_path / "params.yaml") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"  backend: torch": "  backend: onnxruntime", "precision: float32": "precision: bfloat16"},
+            "precision bfloat16 is one of the backend torch; onnxruntime has float32",
+        ),
+        (
+            {"  hidden: float32": "  hidden: none", "  hidden_loss: none": "  hidden_loss: hidden_mse"},
+            "student.hidden_loss: 'hidden_mse' needs the teacher's hidden states: set soft_labels.hidden: float32 or float16",
+        ),
+        (
+            {"  hidden: float32": "  hidden: none", "    loss: none                # a": "    loss: hidden_cosine # a"},
+            "student.hidden_phase.loss: 'hidden_cosine' needs the teacher's hidden states",
+        ),
+    ],
+)
+def test_values_that_do_not_go_together_are_named(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    start = text.index("labelling:  ")
+    for old, new in changes.items():
+        assert old in text[start:]
+        text = text[:start] + text[start:].replace(old, new, 1)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInputError, match=re.escape(message)):
+        load_params(tmp_path)
 
 
 @pytest.mark.parametrize("code", ["no", "pt-BR", "zh-Hant", "swh", "es-419"])

@@ -191,7 +191,7 @@ def test_what_the_teacher_says_of_a_text_does_not_depend_on_the_part(
         own = [text for text in every if belongs(text[0], name)]
         settings: Any = {"identity": identity, "shard_rows": 32, "padding": 0, "say": lambda _: None}
         labels, made = label_texts(
-            lambda: teacher_pass(model, "torch", "float32", 0), own, store=store, part=name, **settings
+            lambda: teacher_pass(model, "torch", "float32", 0, hidden=True), own, store=store, part=name, **settings
         )
         assert made == len(own)
         return labels
@@ -216,7 +216,7 @@ def test_workers_of_one_store_label_other_parts_at_once_and_the_same_part_one_af
     settings: Any = {"store": tmp_path, "identity": IDENTITY, "shard_rows": 8, "padding": 0, "say": lambda _: None}
     seen: list[int] = []
 
-    plain = teacher_pass(model, "torch", "float32", 0)
+    plain = teacher_pass(model, "torch", "float32", 0, hidden=True)
 
     def reading(ids: Any, mask: Any) -> Any:
         """A teacher's pass, in whose first batch another worker labels the other part."""

@@ -57,7 +57,7 @@ def label(
     model: object, texts: list[Text], store: Path, said: list[str] | None = None, identity: Identity = IDENTITY
 ) -> tuple[bytes, int]:
     labels, made = label_texts(
-        lambda: teacher_pass(model, "torch", "float32", 0), texts, store=store, identity=identity, part="all",
+        lambda: teacher_pass(model, "torch", "float32", 0, hidden=True), texts, store=store, identity=identity, part="all",
         shard_rows=8, padding=0, say=said.append if said is not None else lambda _: None,
     )  # fmt: skip
     return b"".join(part.tobytes() for part in (labels.logits_NC, labels.hidden_NH)), made
@@ -122,7 +122,7 @@ def test_labels_are_what_the_teacher_says_of_each_text_alone(
     import torch
 
     labels, _ = label_texts(
-        lambda: teacher_pass(teacher, "torch", "float32", 0),
+        lambda: teacher_pass(teacher, "torch", "float32", 0, hidden=True),
         texts,
         store=tmp_path / "store",
         identity=IDENTITY,

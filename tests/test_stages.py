@@ -107,6 +107,15 @@ def test_without_a_test_set_there_is_agreement_and_the_distribution_of_labels(co
     assert "no labelled test set" in (copy.root / "data/evaluation/de/report.md").read_text(encoding="utf-8")
 
 
+def test_soft_labels_in_little_space_make_a_student_without_hidden_states(copy: TinyProject) -> None:
+    before = sum(path.stat().st_size for path in (copy.root / "data/soft_labels/de").glob("*.safetensors"))
+    copy.set(soft_labels={"logits": "float16", "hidden": "none"})
+    assert copy.repro("student@de") == ["labelling@de-all", "soft_labels@de", "student@de"]
+    after = sum(path.stat().st_size for path in (copy.root / "data/soft_labels/de").glob("*.safetensors"))
+    assert after < before
+    assert "float16" in (copy.root / "data/soft_labels/de/manifest.json").read_text()
+
+
 def test_random_weights_are_a_choice(copy: TinyProject) -> None:
     copy.set(student={"options": {"init": "random"}})
     assert copy.repro("student@de") == ["student@de"]

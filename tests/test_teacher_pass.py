@@ -28,18 +28,35 @@ def saved_sentencepiece_teacher(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("make", [tiny.bert_teacher, saved_sentencepiece_teacher])
-def test_onnxruntime_gives_the_labels_of_torch_for_any_batch(make: Callable[[Path], Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("make", "hidden"),
+    [(tiny.bert_teacher, True), (tiny.bert_teacher, False), (saved_sentencepiece_teacher, True)],
+)
+def test_onnxruntime_gives_the_labels_of_torch_for_any_batch(
+    make: Callable[[Path], Path], hidden: bool, tmp_path: Path
+) -> None:
     model, tokenizer = load_model(make(tmp_path / "teacher")), load_tokenizer(tmp_path / "teacher")
-    ours, theirs = (teacher_pass(model, name, "float32", tokenizer.pad_token_id) for name in ("onnxruntime", "torch"))
+    ours, theirs = (
+        teacher_pass(model, name, "float32", tokenizer.pad_token_id, hidden) for name in ("onnxruntime", "torch")
+    )
     for texts in (tiny.ENGLISH, tiny.ENGLISH[:1], [" ".join(tiny.ENGLISH[:4]), "lamp"]):
         for mine, other in zip(ours(*batch(tokenizer, texts)), theirs(*batch(tokenizer, texts)), strict=True):
-            assert mine.dtype == np.float32 and mine == pytest.approx(other, abs=1e-5)
+            assert mine.dtype == np.float32 and mine.shape == other.shape and mine == pytest.approx(other, abs=1e-5)
+        assert ours(*batch(tokenizer, texts))[1].shape[1] == (model.config.hidden_size if hidden else 0)
+
+
+def test_logits_without_hidden_states_are_the_same(tmp_path: Path) -> None:
+    model, tokenizer = load_model(tiny.bert_teacher(tmp_path / "teacher")), load_tokenizer(tmp_path / "teacher")
+    with_them, without = (teacher_pass(model, "torch", "float32", 0, hidden) for hidden in (True, False))
+    given = batch(tokenizer, tiny.ENGLISH)
+    logits, hidden = without(*given)
+    assert logits == pytest.approx(with_them(*given)[0], abs=1e-5)
+    assert hidden.shape == (len(tiny.ENGLISH), 0)
 
 
 def test_the_first_batch_tells_whether_onnxruntime_is_believed(tmp_path: Path) -> None:
     model, tokenizer = load_model(tiny.bert_teacher(tmp_path / "teacher")), load_tokenizer(tmp_path / "teacher")
-    read = teacher_pass(model, "onnxruntime", "float32", 0)
+    read = teacher_pass(model, "onnxruntime", "float32", 0, hidden=True)
     assert isinstance(read, _Checked)
     with torch.no_grad():
         model.classifier.bias[0] += 1  # torch's, after the graph was drawn
@@ -66,19 +83,19 @@ def test_a_recurrent_teacher_is_left_to_torch(tmp_path: Path) -> None:
     with pytest.raises(
         BadInputError, match=r"onnxruntime cannot run a teacher of the kind .*labelling\.backend: torch"
     ):
-        teacher_pass(model, "onnxruntime", "float32", tokenizer.pad_token_id)
+        teacher_pass(model, "onnxruntime", "float32", tokenizer.pad_token_id, hidden=True)
 
 
 def test_without_onnxruntime_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model(tiny.bert_teacher(tmp_path / "teacher"))
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(BadInputError, match=r"onnxruntime is not installed.*distilingua\[onnx\]"):
-        teacher_pass(model, "onnxruntime", "float32", 0)
+        teacher_pass(model, "onnxruntime", "float32", 0, hidden=True)
 
 
 def test_bfloat16_multiplies_coarsely_and_gives_float32(tmp_path: Path) -> None:
     model, tokenizer = load_model(tiny.bert_teacher(tmp_path / "teacher")), load_tokenizer(tmp_path / "teacher")
-    exact, coarse = (teacher_pass(model, "torch", name, 0) for name in ("float32", "bfloat16"))
+    exact, coarse = (teacher_pass(model, "torch", name, 0, hidden=True) for name in ("float32", "bfloat16"))
     given = batch(tokenizer, tiny.ENGLISH)
     for whole, rounded in zip(exact(*given), coarse(*given), strict=True):
         assert rounded.dtype == np.float32
