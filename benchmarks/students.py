@@ -1,6 +1,6 @@
 """Students of every architecture: how good, how fast, how large; in torch, ONNX and int8, beside their teacher.
 
-    python benchmarks/students.py FOLDER --target de --seeds 1 2 3 --out pictures/students
+    python benchmarks/students.py FOLDER --target de --seeds 1 2 3 --out pictures
 
 FOLDER is a project that has run: its tokens and its teacher's soft labels are what all learn from. A small architecture
 learns at the rate of three that follows the teacher best on held-out pairs with the first seed; the test set chooses
@@ -30,7 +30,7 @@ from kdmodels.files import read_json  # noqa: E402
 from kdmodels.inference import TorchStudent  # noqa: E402
 from kdmodels.onnx_export import export  # noqa: E402
 from kdmodels.onnx_student import MODEL, OnnxStudent  # noqa: E402
-from kdmodels.pictures import draw_trade  # noqa: E402
+from kdmodels.pictures import figure, save  # noqa: E402
 from kdmodels.scoring import scores  # noqa: E402
 from kdmodels.tables import read_table  # noqa: E402
 from tasks.config import load_params  # noqa: E402
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--target", default="de")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("pictures/students"))
+    parser.add_argument("--out", type=Path, default=Path("pictures"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     data, params, out = given.folder.absolute() / "data", load_params(given.folder), given.out.absolute()
@@ -101,8 +101,23 @@ def main() -> None:
     values = [(", ".join(key), quality[key[0]]) for key in shown]
     middles = [1e3 * statistics.median(times[key]) for key in shown]
     title = f"Students ({given.target}) and their teacher"
-    draw_trade(values, middles, "milliseconds a sentence, one thread", title, out / "latency.png")
-    draw_trade(values, [sizes[key] for key in shown], "megabytes", title, out / "size.png")
+    draw(values, middles, "milliseconds a sentence, one thread", title, out / "students-latency.png")
+    draw(values, [sizes[key] for key in shown], "megabytes", title, out / "students-size.png")
+
+
+def draw(values: list[tuple[str, dict[str, float]]], costs: list[float], axis: str, title: str, path: Path) -> None:
+    """Draw each value with its interval over its cost, cheapest first."""
+    drawing = figure(8, 4.5)
+    axes = drawing.add_subplot()
+    order = sorted(range(len(costs)), key=lambda number: costs[number])
+    for place, number in enumerate(order):
+        (name, score), cost = values[number], costs[number]
+        distance = [[score["value"] - score["low"]], [score["high"] - score["value"]]]
+        color = f"C{place}"
+        axes.errorbar([cost], [score["value"]], yerr=distance, marker="o", color=color, capsize=3, label=name)
+    axes.set(xscale="log", xlabel=axis, ylabel="accuracy", title=title)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    save(drawing, path)
 
 
 def students(data: Path, target: str, seeds: list[int], params: Any, scratch: Path) -> dict[str, list[Path]]:
