@@ -25,6 +25,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.designs import Record  # noqa: E402
 from kdmodels.comparison import Bootstrap  # noqa: E402
 from kdmodels.files import read_json  # noqa: E402
 from kdmodels.inference import TorchStudent  # noqa: E402
@@ -35,6 +36,7 @@ from kdmodels.scoring import scores  # noqa: E402
 from kdmodels.tables import read_table  # noqa: E402
 from tasks.config import load_params  # noqa: E402
 from tasks.distilling import distilled  # noqa: E402
+from tasks.sections import Export  # noqa: E402
 from tasks.systems import Reader  # noqa: E402
 
 RATES = (1e-3, 3e-3, 1e-2)
@@ -45,13 +47,6 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 LAYERS = {"transformer, 1 layer": [5], "transformer, 2 layers": [2, 5], "transformer, 3 layers": [0, 2, 5]}
 INT8 = "ONNX int8"
-
-
-class Record:
-    """A recorder that records nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_, **__: None
 
 
 def main() -> None:
@@ -70,6 +65,8 @@ def main() -> None:
         for language in (params.source, given.target)
     }
     texts = {language: table["text"].to_pylist() for language, table in tests.items()}
+    pairs = read_table(data / f"corpus/{given.target}/pairs.parquet", ["target", "held_out"])
+    held_out = pairs["target"].filter(pairs["held_out"]).to_pylist()
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["DISTILINGUA_HOME"] = str(Path(scratch) / "home")
         trained = students(data, given.target, given.seeds, params, Path(scratch))
@@ -85,7 +82,9 @@ def main() -> None:
         for name, made in trained.items():
             folders[name, "torch"] = made[0] / "model"
             kinds = () if name == "bilstm" else ("none", "int8") if name.startswith("transformer") else ("none",)
-            folders |= exports(made[0] / "model", name, texts[given.target], Path(scratch), kinds)
+            folders |= exports(
+                made[0] / "model", name, texts[given.target], held_out, Path(scratch), kinds, params.export
+            )
         readers = {key: reader(folder) for key, folder in folders.items()}
         times: dict[tuple[str, str], list[float]] = {key: [] for key in folders}
         for turn in range(given.rounds + 1):
@@ -182,14 +181,23 @@ def tell(
 
 
 def exports(
-    folder: Path, name: str, texts: list[str], scratch: Path, kinds: tuple[str, ...]
+    folder: Path,
+    name: str,
+    texts: list[str],
+    held_out: list[str],
+    scratch: Path,
+    kinds: tuple[str, ...],
+    limits: Export,
 ) -> dict[tuple[str, str], Path]:
-    """Export a student as `distilingua export` does, but for int8 being judged on the test texts, which choose nothing here."""
+    """Export a student as `distilingua export` does."""
     found = {}
     for kind in kinds:
         out = scratch / f"{name}-{kind}".replace(" ", "_")
         out.mkdir()
-        export(folder, out, quantize=kind, texts=texts, held_out=texts, difference=1e-4, least_agreement=0.97, card="")
+        export(
+            folder, out, quantize=kind, texts=texts, held_out=held_out, difference=limits.difference,
+            least_agreement=limits.agreement, card="",
+        )  # fmt: skip
         found[name, INT8 if kind == "int8" else "ONNX float32"] = out
     return found
 

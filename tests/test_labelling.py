@@ -146,8 +146,7 @@ def test_what_is_kept_in_less_is_the_same_whether_read_or_just_labelled(
     fresh, _ = label(teacher, texts, tmp_path / "store", identity=less)
     read, again = label(InterruptedAfter(teacher, 0), texts, tmp_path / "store", identity=less)
     assert again == 0 and read == fresh
-    resumed_from, _ = label(teacher, texts[:20], tmp_path / "two", identity=less)
-    assert resumed_from != fresh
+    label(teacher, texts[:20], tmp_path / "two", identity=less)
     assert label(teacher, texts, tmp_path / "two", identity=less)[0] == fresh
 
 
