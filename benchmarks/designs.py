@@ -3,6 +3,7 @@
     python benchmarks/designs.py run FOLDER --seeds 1 2 3
     python benchmarks/designs.py run FOLDER --seeds 4 5 --designs both_directions hidden_phase --targets de
     python benchmarks/designs.py run FOLDER --seeds 1 2 3 --designs as_it_is --set corpus.first.cap=400
+    python benchmarks/designs.py run FOLDER --seeds 1 2 3 --designs --set teacher.epochs=5     (teachers alone)
     python benchmarks/designs.py report FOLDER --reference as_it_is
     python benchmarks/designs.py report FOLDER OTHER
 
@@ -83,7 +84,7 @@ def main() -> None:
     parser.add_argument("what", choices=["run", "report"])
     parser.add_argument("folders", metavar="folder", type=Path, nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[])
-    parser.add_argument("--designs", nargs="+", choices=[*DESIGNS, TF_IDF], default=[*DESIGNS, TF_IDF])
+    parser.add_argument("--designs", nargs="*", choices=[*DESIGNS, TF_IDF], default=[*DESIGNS, TF_IDF])
     parser.add_argument("--targets", nargs="+", default=[])
     parser.add_argument("--teacher", type=int, help="seed of one teacher for all students; each has its own without")
     parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", default=[], help="of params.yaml, for this run")
@@ -150,7 +151,7 @@ def run(params: Params, folder: Path, given: argparse.Namespace) -> None:
     start = once(folder / "encoder", lambda out: encoder(tables[0], tables[2], out, params, record))
     told = ROOT / "feedback.json"
     made = once(folder / f"teacher/{params.seed}", lambda out: teacher(start, *tables, told, out, params, record))
-    for target in given.targets or params.targets:
+    for target in (given.targets or params.targets) if given.designs else ():
         tests = [texts / f"test/{language}.parquet" for language in (params.source, target)]
         pairs = once(
             folder / f"corpus/{target}",

@@ -14,6 +14,7 @@ from prefect import flow
 
 from flows.feedback_report import write_report
 from flows.pipeline import pipeline
+from flows.stage_python import stage_python
 from kdmodels.feedback import NEUTRAL, Answers, Feedback, next_feedback, read_feedback, teaches, write_feedback
 from kdmodels.files import read_json
 from kdmodels.tables import read_table
@@ -80,7 +81,7 @@ def feedback(root: str) -> list[Round]:
     params = load_params(project)
     rounds: list[Round] = []
     earlier = read_feedback(project / FILE, None)
-    with recorded_flow(project, params, NAME) as record:
+    with stage_python(project, params), recorded_flow(project, params, NAME) as record:
         try:
             _run(project, params, record, rounds)
         finally:  # also where a round failed: what was not accepted does not stay

@@ -20,6 +20,7 @@ from flows.alone import alone
 from flows.given_up import ended_with
 from flows.outcome import link, promote, show, tell_not_recorded
 from flows.results import results
+from flows.stage_python import stage_python
 from kdmodels.errors import BadInputError
 from tasks import places, presets, sharing
 from tasks.config import load_params
@@ -107,6 +108,8 @@ def pipeline(
                 failures = run_ready(declared, due, 1, partial(run.submit, force=True), shown)
             if not failures:
                 due = declared.behind(stale(project)) & wanted
+                if any(map(where.is_here, due)):
+                    processes.python = inside.enter_context(stage_python(project, params))
                 shown.planned(*([name for name in declared.stages if name in part] for part in (wanted - due, due)))
                 failures = run_ready(declared, due, room(params.most_threads), run.submit, shown, where.is_here)
         except BaseException:

@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import display
 from flows.pipeline import PipelineFailedError, pipeline, room, run_ready
+from flows.stage_python import stage_python
 from flows.sweep_report import write_report
 from kdmodels.comparison import Bootstrap
 from kdmodels.errors import BadInputError
@@ -137,13 +138,14 @@ def _run(
     processes = Processes()
     run = _candidate_task(project, target, record.environment, shown.line, processes)
     every = Graph({title: frozenset() for title in waiting}, dict.fromkeys(waiting))
-    try:
-        return run_ready(
-            every, set(waiting), room(params.most_threads), lambda title: run.submit(title, waiting[title]), shown
-        )
-    except BaseException:
-        processes.close()
-        raise
+    with stage_python(project, params) as processes.python:
+        try:
+            return run_ready(
+                every, set(waiting), room(params.most_threads), lambda title: run.submit(title, waiting[title]), shown
+            )
+        except BaseException:
+            processes.close()
+            raise
 
 
 def _candidate_task(

@@ -94,14 +94,27 @@ def _report(message: str, status: int, *, debug: bool, rank: Rank | None) -> int
     return status
 
 
+def library_variables(threads: int) -> dict[str, str]:
+    """Return the variables that libraries read when they are first imported, for a number of threads."""
+    numeric = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+    usual = {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # deterministic sums on a GPU
+    }
+    return {
+        **dict.fromkeys(numeric, str(threads)),
+        "TOKENIZERS_PARALLELISM": "false" if threads == 1 else "true",
+        **{name: os.environ.get(name, value) for name, value in usual.items()},
+    }
+
+
 def set_threads(threads: int) -> None:
-    """Bind the numeric libraries to a number of threads; they read it when they are first imported."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false" if threads == 1 else "true"
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic sums on a GPU
+    """Bind the numeric libraries to a number of threads, before they are first imported."""
+    os.environ.update(library_variables(threads))
+    torch = sys.modules.get("torch")
+    if torch is not None:  # of a `python` that was started before the number was changed in params.yaml
+        torch.set_num_threads(threads)
 
 
 def read_paths(words: list[str]) -> dict[str, Path]:

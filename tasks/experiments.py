@@ -96,8 +96,8 @@ def run_candidate(
         word for key, value in changes.items() for one in _overrides(key, value) for word in ("--set-param", one)
     ]
     words = ["exp", "run", "--temp", "--single-item", "--name", name, *settings, stage]
-    variables = {**stage_environment(environment), "PYTHONUNBUFFERED": "1"}
-    process = processes.start(command(root, *words), root, variables)
+    variables = {**stage_environment(environment, processes.python), "PYTHONUNBUFFERED": "1"}
+    process = processes.start(command(root, *words, python=processes.python), root, variables)
     said: list[str] = []
     try:
         for text in process.stdout or ():

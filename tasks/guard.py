@@ -26,9 +26,15 @@ class Closed(Exception):  # noqa: N818 - a state, not an error
 
 
 class Processes:
-    """The guarded commands of one program part, which can be ended together."""
+    """The guarded commands of one program part, which can be ended together.
+
+    Attributes:
+        python: that runs DVC and stages; this program's, or one of `loaded_python`
+        closed: whether nothing may be started any more
+    """
 
     def __init__(self) -> None:
+        self.python = Path(sys.executable)
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
         self.closed = False

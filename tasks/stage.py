@@ -156,8 +156,8 @@ def run_stage(
         Closed: where `processes` were closed.
     """
     words = ["repro", "--single-item", *(["--force"] if force else []), *(["--pull"] if pull else []), stage]
-    variables = {**stage_environment(environment), "PYTHONUNBUFFERED": "1"}
-    process = processes.start(command(root, *words), root, variables)
+    variables = {**stage_environment(environment, processes.python), "PYTHONUNBUFFERED": "1"}
+    process = processes.start(command(root, *words, python=processes.python), root, variables)
     last: deque[str] = deque(maxlen=_KEPT_LINES)
     try:
         for text in process.stdout or ():
@@ -245,9 +245,9 @@ def failure(stage: str, lines: list[str], status: int) -> StageFailedError:
     return StageFailedError(stage, message, code)
 
 
-def command(root: Path, *words: str) -> list[str]:
+def command(root: Path, *words: str, python: Path = Path(sys.executable)) -> list[str]:
     """Return the command that runs DVC in a project."""
-    return [sys.executable, "-m", "dvc", "--cd", str(root), "--wait-for-lock", *words]
+    return [str(python), "-m", "dvc", "--cd", str(root), "--wait-for-lock", *words]
 
 
 def ask(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -257,8 +257,7 @@ def ask(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def stage_environment(more: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that DVC and stages run under."""
-    here = str(Path(sys.executable).parent)  # `python` in a cmd is this one
-    path = os.pathsep.join([here, *filter(None, [os.environ.get("PATH")])])
+def stage_environment(more: Mapping[str, str], python: Path = Path(sys.executable)) -> dict[str, str]:
+    """Return the variables that DVC and stages run under, where `python` in a cmd is the one that is given."""
+    path = os.pathsep.join([str(python.parent), *filter(None, [os.environ.get("PATH")])])
     return {**os.environ, "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "true", **more, "PATH": path}

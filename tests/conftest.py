@@ -107,9 +107,12 @@ def copy(made: "TinyProject", tmp_path: Path) -> "TinyProject":
 
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[str]:
-    """Run one Prefect server for all tests that want one; yield the address of its API."""
+    """Run one Prefect server for all tests that want one; yield the address of its API. All their flows share a `python`."""
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
+    from tests import loaded_python
+
+    loaded_python.start("first")
     with prefect_test_harness(server_startup_timeout=120):
         yield str(PREFECT_API_URL.value())

@@ -4,16 +4,22 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tasks.libraries import LIBRARIES
+from tasks.loaded_python import SHARED
+from tasks.loaded_python import loaded_python as loaded
 from tests import loaded_python
 
 STAGE = """
-import os, sys, time
+import os, subprocess, sys, time
 print(os.getcwd(), os.environ["SAID"], *sys.argv[1:], sys.stdin.read(), "torch" in sys.modules, flush=True)
+if sys.argv[1] == "ask":
+    sys.exit(subprocess.run(["python", "-m", "tasks", "hang"]).returncode)
 if sys.argv[1] == "hang":
     print(os.getpid(), flush=True)
     time.sleep(600)
@@ -53,15 +59,57 @@ def test_folder_variables_words_input_output_and_status_are_those_of_who_asks(pr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_stage_ends_with_who_asked_for_it(project: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("first", ["hang", "ask"])
+def test_a_stage_ends_with_who_asked_for_it(project: Path, number: signal.Signals, first: str) -> None:
+    """Also through another that asked for it in its turn, as DVC does for a stage."""
     asking = subprocess.Popen(
-        ["python", "-m", "tasks", "hang"], cwd=project, env=variables(), stdin=subprocess.DEVNULL,
+        ["python", "-m", "tasks", first], cwd=project, env=variables(), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert asking.stdout
     with asking.stdout:
-        asking.stdout.readline()
+        for _ in range(1 + (first == "ask")):
+            asking.stdout.readline()
         stage = psutil.Process(int(asking.stdout.readline()))
         asking.send_signal(number)
         assert asking.wait(60) == -number
         stage.wait(60)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SHARED, raising=False)
+
+
+@pytest.mark.usefixtures("alone")
+def test_where_no_server_answers_the_real_python_does_it(project: Path) -> None:
+    with loaded([], {}) as python:
+        command = [str(python), "-m", "tasks", "3"]
+        ended = subprocess.run(command, cwd=project, env=variables(), input="", capture_output=True, text=True)
+        assert (ended.returncode, ended.stdout) == (3, f"{project} hello 3  False\n"), "nothing was to be loaded"
+        words = [word.replace(str(python.parent), "/nowhere") for word in python.read_text().split("exec ")[1].split()]
+    ended = subprocess.run(
+        [*words[:-1], *command[1:]], cwd=project, env=variables(), input="", capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout) == (3, f"{project} hello 3  False\n")
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_block_inside_another_shares_its_python() -> None:
+    with loaded([], {}) as outer, loaded([], {}) as inner:
+        assert inner == outer
+    assert SHARED not in os.environ
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_library_that_is_not_there_is_left_to_who_needs_it(project: Path) -> None:
+    with loaded(["no_such_library", "colorsys"], {}) as python:
+        ended = subprocess.run(
+            [python, "-m", "tasks", "0"], cwd=project, env=variables(), input="", capture_output=True
+        )
+        assert ended.returncode == 0
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_each_library_is_there(name: str) -> None:
+    assert find_spec(name) is not None

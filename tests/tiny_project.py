@@ -104,7 +104,7 @@ class TinyProject:
 
     def dvc(self, *words: str, check: bool = True) -> str:
         """Run DVC and return what it said."""
-        ended = self.run(sys.executable, "-m", "dvc", *words, check=check)
+        ended = self.run("python", "-m", "dvc", *words, check=check)
         return ended.stdout + ended.stderr
 
     def repro(self, *words: str) -> list[str]:
