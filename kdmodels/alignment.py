@@ -39,7 +39,7 @@ def align(
     Returns:
         counts: [target_size, source_size], how often each target token is aligned to each source token.
     """
-    ours, theirs = _Side.of(target), _Side.of(source)
+    ours, theirs = TokenRows.of(target), TokenRows.of(source)
     with TemporaryFile() as file:
         places = _Places(ours, theirs, source_size, file)
         sides = [_Direction(places, ours, places.target_at, places.source_of_cell)]
@@ -55,24 +55,6 @@ def align(
                 links = links * side.links(chunk)[0]
             counts += np.bincount(places.cell_of(chunk), weights=links, minlength=len(counts))
         return csr_array((counts, (places.target_of_cell, places.source_of_cell)), shape=(target_size, source_size))
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One side of all pairs, as running text.
-
-    Attributes:
-        tokens: [tokens]
-        starts: [pairs + 1], where each pair's tokens begin and the last one's end
-    """
-
-    tokens: Integers
-    starts: Integers
-
-    @classmethod
-    def of(cls, rows: Tokens) -> "_Side":
-        flat = TokenRows.of(rows)
-        return cls(flat.ids.astype(np.int64), flat.starts)
 
 
 @dataclass(frozen=True)
@@ -94,7 +76,7 @@ class _Places:
         target_of_cell, source_of_cell: [cells], of each distinct (target token, source token)
     """
 
-    def __init__(self, target: _Side, source: _Side, width: int, file: Any) -> None:
+    def __init__(self, target: TokenRows, source: TokenRows, width: int, file: Any) -> None:
         """Find the cells.
 
         Args:
@@ -127,8 +109,8 @@ class _Places:
             first = last
 
     def _keys(self, chunk: _Chunk) -> Integers:
-        ours = self._target.tokens[self.target_at(chunk)]
-        return ours * self._width + self._source.tokens[self.source_at(chunk)]
+        ours = self._target.ids[self.target_at(chunk)].astype(np.int64)  # a key is larger than any token
+        return ours * self._width + self._source.ids[self.source_at(chunk)]
 
     def cell_of(self, chunk: _Chunk) -> NDArray[np.int32]:
         """Return the cell of each place."""
@@ -157,7 +139,7 @@ class _Direction:
     """One direction of the model: what explains each token of one side."""
 
     def __init__(
-        self, places: _Places, effects: _Side, effect_at: Callable[[_Chunk], Integers], causes: Integers
+        self, places: _Places, effects: TokenRows, effect_at: Callable[[_Chunk], Integers], causes: Integers
     ) -> None:
         """Start from even odds.
 
@@ -168,12 +150,12 @@ class _Direction:
         """
         self._places, self._effects, self._effect_at, self._causes = places, effects, effect_at, causes
         self._probability: Floats = np.ones(len(causes))
-        self._from_nothing: Floats = np.ones(int(effects.tokens.max(initial=-1)) + 1)
+        self._from_nothing: Floats = np.ones(int(effects.ids.max(initial=-1)) + 1)
 
     def links(self, chunk: _Chunk) -> tuple[Floats, Floats]:
         """Return how likely the effect of each place stems from its cause, and each effect of the chunk from nothing."""
         start, stop = self._effects.starts[[chunk.pairs.start, chunk.pairs.stop]]
-        nothing = self._from_nothing[self._effects.tokens[start:stop]]
+        nothing = self._from_nothing[self._effects.ids[start:stop]]
         at = self._effect_at(chunk) - start
         weight = self._probability[self._places.cell_of(chunk)]
         total = np.bincount(at, weights=weight, minlength=len(nothing)) + nothing
@@ -186,7 +168,7 @@ class _Direction:
             links, nothing = self.links(chunk)
             counts += np.bincount(self._places.cell_of(chunk), weights=links, minlength=len(counts))
             start, stop = self._effects.starts[[chunk.pairs.start, chunk.pairs.stop]]
-            tokens = self._effects.tokens[start:stop]
+            tokens = self._effects.ids[start:stop]
             unexplained += np.bincount(tokens, weights=nothing, minlength=len(unexplained))
         self._probability = counts / np.bincount(self._causes, weights=counts)[self._causes]
         self._from_nothing = unexplained / unexplained.sum()

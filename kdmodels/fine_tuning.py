@@ -13,6 +13,7 @@ from torch.nn import functional
 from kdmodels.classification import pad
 from kdmodels.errors import BadInputError
 from kdmodels.first_token import logits_of_batch
+from kdmodels.freezing import freeze_layers
 from kdmodels.training import Batch, Log, Parts, Schedule, train
 
 
@@ -24,6 +25,7 @@ def fine_tune(
     score: Callable[[Any], dict[str, float]],
     weight_N: NDArray[np.floating],
     smoothing_N: NDArray[np.floating],
+    frozen_layers: int,
     padding: int,
     schedule: Schedule,
     checkpoints: Path,
@@ -34,18 +36,21 @@ def fine_tune(
     Args:
         weight_N: [texts], above 0; only their ratio to the others of a batch counts
         smoothing_N: [texts], 0 to below 1
+        frozen_layers: of the encoder, from the first on, which stay as they are with its embeddings
 
     Returns:
         the model at its best by `score`, and the history of its training
 
     Raises:
-        BadInputError: where the weights or smoothings are not one for each text and in their range.
+        BadInputError: where the weights or smoothings are not one for each text and in their range, or there are not so
+            many layers.
     """
     _check(weight_N, "weight_N", len(token_ids), (weight_N > 0) & np.isfinite(weight_N), "above 0")
     _check(smoothing_N, "smoothing_N", len(token_ids), (smoothing_N >= 0) & (smoothing_N < 1), "0 to below 1")
     all_alike = len(set(weight_N.tolist())) == len(set(smoothing_N.tolist())) == 1
     torch.manual_seed(schedule.seed)  # the new head is random
     model = make_model()
+    freeze_layers(model, frozen_layers)
 
     def collate(rows: list[dict[str, Any]]) -> Batch:
         ids, mask = pad([row["ids"] for row in rows], max(len(row["ids"]) for row in rows), padding)

@@ -3,7 +3,7 @@
 The head of BERT and RoBERTa reads the first token alone. In the last layer the others serve as keys and values, but their own
 queries, their output projections and their feed-forward network, ten twelfths of that layer, are thrown away. Leaving them
 out changes no sum: logits and gradients are the same but for rounding. Of a student of two layers that is two fifths of
-the work. Nobody else's idea is needed for it: it follows from the head, and from no token being looked at after the last layer.
+the work.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Which parts of a student stay as they were for how long, so that what is new learns first."""
+"""Which parts of a model stay as they were: of a student for a while, so that what is new learns first; of a teacher always."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -38,3 +38,28 @@ def frozen_parts(student: Any, *, embeddings: float, body: float) -> Callable[[f
         return [*(words if share < embeddings else ()), *(layers if share < body else ())]
 
     return frozen
+
+
+def freeze_layers(teacher: Any, count: int) -> None:
+    """Let an encoder's embeddings and its first layers stay as they were pretrained; no gradient goes back through them.
+
+    What they say of a language is good already, and a few hundred texts do not make it better (Lee, Tang & Lin 2019, arXiv
+    1911.03090, keep nine tenths of the quality with a fourth of the layers learning). With none of them it changes nothing.
+
+    Raises:
+        BadInputError: where the model has no such layers, or none would be left.
+    """
+    if not count:
+        return
+    body = teacher.base_model
+    depth = getattr(teacher.config, "num_hidden_layers", None)
+    found = [part for part in body.modules() if isinstance(part, nn.ModuleList) and len(part) == depth]
+    if not found or count >= len(found[0]):
+        has = f"has {len(found[0])} layers" if found else "is none with layers that can be told apart"
+        raise BadInputError(
+            f"teacher.frozen_layers: {count}, and the encoder {has}; allowed: 0 to one less than its layers"
+        )
+    learning = {id(one) for layer in found[0][count:] for one in layer.parameters()}
+    learning |= {id(one) for name, one in body.named_parameters() if name.startswith("pooler.")}
+    for one in body.parameters():
+        one.requires_grad_(id(one) in learning)

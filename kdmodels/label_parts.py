@@ -9,7 +9,8 @@ import numpy as np
 
 from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.files import read_json, write_json
-from kdmodels.label_store import MANIFEST, Identity, SoftLabels, join, read_manifest, read_shard, write_labels
+from kdmodels.label_rows import SoftLabels, join
+from kdmodels.label_store import MANIFEST, Identity, read_manifest, read_shard, write_labels
 from kdmodels.parts import belongs
 
 _NOTE = "part.json"  # beside the shards

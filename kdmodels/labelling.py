@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from kdmodels.classification import pad
 from kdmodels.cross_fitting import MAIN
-from kdmodels.label_store import Identity, SoftLabels, append_shard, gather, join, read_store
+from kdmodels.label_rows import SoftLabels, gather, join
+from kdmodels.label_store import Identity, append_shard, read_store
 from kdmodels.teacher_pass import Pass
 
 Text = tuple[str, NDArray[np.integer]]  # its hash and its token ids
@@ -66,10 +67,11 @@ def label_texts(
         say(f"{len(texts) - len(missing)} of {len(texts)} texts are labelled already")
         found = [] if known is None else [known]
         made = 0
+        if not missing:
+            return gather(found, [name for name, _ in texts]), made
+        read = make_pass()
         with _Writer(folder, identity, files) as writer:
-            read = make_pass() if missing else None
             for shard in _shards(missing, identity.batch, shard_rows):
-                assert read is not None
                 made_now = join([_label_batch(read, batch, identity.batch, padding) for batch in shard])
                 labels = made_now.rounded(identity.kept)
                 writer.write(labels)

@@ -64,14 +64,19 @@ def prove_pairs(
     held_out: Sequence[bool],
     weights: Sequence[float],
     seals: Sequence[str],
+    *,
+    first: int = 0,
 ) -> None:
     """Prove that each row still has the two sides, the id and the hashes that it was written with.
+
+    Args:
+        first: the number of the first of these rows in the file
 
     Raises:
         DamagedError: with the stage and the first row that came apart.
     """
     rows = zip(ids, content_hashes, source_hashes, sources, targets, held_out, weights, seals, strict=True)
-    for row, (identity, content, source_hash, source, target, held, weight, seal) in enumerate(rows):
+    for row, (identity, content, source_hash, source, target, held, weight, seal) in enumerate(rows, first):
         whole = content == pair_hash(source, target) and source_hash == text_hash(source)
         if not whole or seal != pair_seal(identity, source, target, held, weight):
             raise came_apart("corpus", path, row, identity)
@@ -87,15 +92,20 @@ def prove_tokens(
     weights: Sequence[float],
     translation_scores: Sequence[float | None],
     seals: Sequence[str],
+    *,
+    first: int = 0,
 ) -> None:
     """Prove that each row still has the two token sequences, the id and the hash that it was written with.
+
+    Args:
+        first: the number of the first of these rows in the file
 
     Raises:
         DamagedError: with the stage and the first row that came apart.
     """
     uses = (held_out, weights, translation_scores)
     rows = zip(ids, source_hashes, source_ids, target_ids, *uses, strict=True)
-    for row, (sealed, seal) in enumerate(zip(rows, seals, strict=True)):
+    for row, (sealed, seal) in enumerate(zip(rows, seals, strict=True), first):
         if seal != token_seal(*sealed):
             raise came_apart("tokens", path, row, sealed[0])
 

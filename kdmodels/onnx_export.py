@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from kdmodels.classification import label_names, load_model, logits_of
 from kdmodels.encoder import load_tokenizer
 from kdmodels.errors import BadInputError
 from kdmodels.files import folder_sha256, write_json
 from kdmodels.first_token import only_first_token
-from kdmodels.onnx_graph import quiet, write_graph
+from kdmodels.onnx_graph import Tensors, quiet, write_graph
 from kdmodels.onnx_student import MODEL, OUTPUT, SETTINGS, TOKENIZER, needs, run, session
 from kdmodels.quantization import quantize as to_int8
 
@@ -118,23 +116,11 @@ def export(
     return checks
 
 
-class _Logits(nn.Module):
-    """A student as what ONNX knows: tensors in, one tensor out."""
-
-    def __init__(self, student: Any) -> None:
-        super().__init__()
-        self.student = student
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.student(input_ids=input_ids, attention_mask=attention_mask).logits
-        return logits
-
-
 def _write_model(model: Any, path: Path, padding: int) -> None:
     """Write the float32 model."""
     try:
         with only_first_token(model):
-            write_graph(_Logits(model), path, [OUTPUT], padding + 8, optimize=True)
+            write_graph(Tensors(model, hidden=False), path, [OUTPUT], padding + 8, optimize=True)
     except BadInputError as error:
         kind = getattr(model.config, "architecture", type(model).__name__)
         raise BadInputError(

@@ -6,14 +6,29 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from kdmodels.classification import forward
 from kdmodels.errors import BadInputError
 from kdmodels.onnx_student import INPUTS
 
 _ROWS, _TOKENS = 2, 7  # of the example that the graph is drawn from; neither stands in it
+
+
+class Tensors(nn.Module):
+    """A classifier as what ONNX knows: tensors in, tensors out; its logits, and pooled hidden states where they are wanted."""
+
+    def __init__(self, model: Any, hidden: bool) -> None:
+        super().__init__()
+        self.model, self.hidden = model, hidden
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if self.hidden:
+            return forward(self.model, input_ids, attention_mask)
+        return (self.model(input_ids=input_ids, attention_mask=attention_mask).logits,)
 
 
 def write_graph(module: nn.Module, path: Path, outputs: Sequence[str], known_ids: int, optimize: bool) -> None:

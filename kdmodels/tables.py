@@ -1,7 +1,7 @@
 """Tables on disk: Parquet that is the same bytes for the same rows."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,34 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, pa.ChunkedArray]
         BadInputError: where there is no such file, or a column is missing.
         DamagedError: where it is not readable.
     """
-    try:
+    with _told(path):
         table = pq.read_table(path, page_checksum_verification=True)
+        _check_columns(path, columns, table.column_names)
+        return {name: table[name] for name in columns}
+
+
+def read_batches(path: Path, columns: Sequence[str], rows: int) -> Iterator[dict[str, pa.Array]]:
+    """Read columns of a Parquet file some rows at a time, in as little memory; errors as of `read_table`."""
+    with _told(path), pq.ParquetFile(path, page_checksum_verification=True, buffer_size=1 << 20) as file:
+        _check_columns(path, columns, file.schema_arrow.names)
+        for batch in file.iter_batches(rows, columns=list(columns)):
+            yield {name: batch[name] for name in columns}
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise BadInputError(f"{path}: no such file. The stage that makes it has not run: dvc repro") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise DamagedError(f"{path}: not readable as Parquet ({error}). Restore it: dvc checkout --force") from None
-    missing = [name for name in columns if name not in table.column_names]
+
+
+def _check_columns(path: Path, columns: Sequence[str], there: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in there]
     if missing:
-        raise BadInputError(
-            f"{path}: lacks the columns {missing}; it has {table.column_names}. Make it again: dvc repro"
-        )
-    return {name: table[name] for name in columns}
+        raise BadInputError(f"{path}: lacks the columns {missing}; it has {list(there)}. Make it again: dvc repro")
 
 
 class TableWriter:

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from kdmodels.classification import Floats, compare_rows, forward
 from kdmodels.errors import BadInputError
 from kdmodels.first_token import logits_of_batch, only_first_token
-from kdmodels.onnx_graph import write_graph
+from kdmodels.onnx_graph import Tensors, write_graph
 from kdmodels.onnx_student import INPUTS, needs, session
 
 Ids = NDArray[np.int64]
@@ -112,19 +111,6 @@ def _logits_alone(
     return logits, logits.new_zeros((len(logits), 0))
 
 
-class _Tensors(nn.Module):
-    """A teacher as what ONNX knows: tensors in, tensors out."""
-
-    def __init__(self, teacher: Any, count: int) -> None:
-        super().__init__()
-        self.teacher, self.count = teacher, count
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        if self.count == 1:
-            return (self.teacher(input_ids=input_ids, attention_mask=attention_mask).logits,)
-        return forward(self.teacher, input_ids, attention_mask)
-
-
 def _open(model: Any, padding: int, outputs: Sequence[str]) -> Any:
     for module in ("onnx", "onnxscript", "onnxruntime"):
         needs(module, "onnx")
@@ -132,7 +118,7 @@ def _open(model: Any, padding: int, outputs: Sequence[str]) -> Any:
         path = Path(folder) / "teacher.onnx"
         try:
             with only_first_token(model) if len(outputs) == 1 else nullcontext():
-                write_graph(_Tensors(model, len(outputs)), path, outputs, padding + 8, optimize=False)
+                write_graph(Tensors(model, len(outputs) > 1), path, outputs, padding + 8, optimize=False)
         except BadInputError as error:
             raise BadInputError(
                 f"onnxruntime cannot run a teacher of the kind {type(model).__name__}: {error}. Set labelling.backend: torch"

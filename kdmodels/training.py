@@ -20,9 +20,7 @@ Batch = dict[str, torch.Tensor]
 Parts = Mapping[str, float]
 Loss = Callable[[Any, Batch, float, Parts], torch.Tensor]
 Log = Callable[[dict[str, float], int], None]
-_POOL = (
-    32  # batches that are drawn at random together and then cut by length; with 8 a seventh of the tokens is padding
-)
+_POOL = 32  # batches drawn at random together and then cut by length; with 8 a seventh of the tokens is padding
 
 
 @dataclass(frozen=True)

@@ -24,19 +24,19 @@ def train_vocabulary(
     special tokens leaves it nothing to choose, and building the model anew from its pieces makes them ordinary again.
 
     Args:
+        texts: that can be gone through twice
         frame: roles of the special tokens put before and after a text, as the teacher does it.
     """
-    counted = list(texts)
     normalizer = normalizers.BertNormalizer(strip_accents=False, lowercase=lowercase, handle_chinese_chars=True)
     splitter = pre_tokenizers.BertPreTokenizer()
-    alphabet = _alphabet(counted, normalizer, splitter, int(size * _ALPHABET_SHARE) - len(SPECIAL))
+    alphabet = _alphabet(texts, normalizer, splitter, int(size * _ALPHABET_SHARE) - len(SPECIAL))
     trainee = Tokenizer(models.WordPiece(unk_token=SPECIAL["unk"], max_input_chars_per_word=_LONGEST_WORD))
     trainee.normalizer, trainee.pre_tokenizer = normalizer, splitter
     first = [*SPECIAL.values(), *alphabet]
     trainer = trainers.WordPieceTrainer(
         vocab_size=size, special_tokens=first, limit_alphabet=0, initial_alphabet=[], show_progress=False
     )
-    trainee.train_from_iterator(counted, trainer)
+    trainee.train_from_iterator(texts, trainer)
     pieces = sorted(trainee.get_vocab().items(), key=lambda item: item[1])
     vocabulary = {piece: number for number, (piece, _) in enumerate(pieces)}
     tokenizer = Tokenizer(
@@ -53,7 +53,7 @@ def train_vocabulary(
     return tokenizer
 
 
-def _alphabet(texts: list[str], normalizer: Any, splitter: Any, most: int) -> list[str]:
+def _alphabet(texts: Iterable[str], normalizer: Any, splitter: Any, most: int) -> list[str]:
     """Return the single-character pieces, of the most frequent characters where there are too many, sorted.
 
     A character that only ever continues words has both its pieces all the same: the trainer looks for the first form,

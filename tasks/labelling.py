@@ -13,7 +13,8 @@ from kdmodels.encoder import load_tokenizer, tokenizer_sha256
 from kdmodels.errors import BadInputError
 from kdmodels.files import folder_sha256
 from kdmodels.label_parts import LabelPart, corpus_sha256, write_part
-from kdmodels.label_store import Identity, SoftLabels, join
+from kdmodels.label_rows import SoftLabels, join
+from kdmodels.label_store import Identity
 from kdmodels.labelling import POOLING, Text, bucket_of, label_texts
 from kdmodels.parts import belongs
 from kdmodels.tables import read_table

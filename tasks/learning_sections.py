@@ -42,9 +42,16 @@ class Teacher(Training):
     init: Annotated[str, Field(min_length=1)]
     revision: OptionalText
     weights_sha256: Annotated[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None, Or]
+    frozen_layers: Annotated[int, Field(ge=0, le=1000)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     folds: Annotated[Annotated[int, Field(ge=2, le=20)] | None, Or]
     untrained: Untrained
+
+    @model_validator(mode="after")
+    def _has_layers_to_freeze(self) -> "Teacher":
+        if self.init == "bilstm" and self.frozen_layers:
+            raise ValueError(f"frozen_layers: {self.frozen_layers}, and init: bilstm starts untrained; set it to 0")
+        return self
 
 
 def _complete(parts: list[str]) -> list[str]:

@@ -132,6 +132,7 @@ class _Training:
             score=lambda model: cross_entropy_scores(self.answers(model, self.valid_ids), self.valid_labels_M),
             weight_N=self._weight_N[chosen],
             smoothing_N=self._smoothing_N[chosen],
+            frozen_layers=self._params.teacher.frozen_layers,
             padding=self.tokenizer.pad_token_id,
             schedule=schedule(self._params.teacher, evaluations_per_epoch=1, seed=self._params.seed),
             checkpoints=self.checkpoints(name),

@@ -259,3 +259,12 @@ def test_the_stages_are_those_of_dvc_yaml(tmp_path: Path) -> None:
         "sources", "labelled", "corpus", "encoder", "tokens", "teacher", "labelling", "soft_labels",
             "student", "control", "joint", "evaluation",
     ]  # fmt: skip
+
+
+def test_what_starts_untrained_has_no_layers_to_freeze(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^  init: sentence-transformers\S+", "  init: bilstm", text)
+    text = re.sub(r"(?m)^  frozen_layers: \d+", "  frozen_layers: 1", text)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInputError, match="frozen_layers: 1, and init: bilstm starts untrained; set it to 0"):
+        load_params(tmp_path)

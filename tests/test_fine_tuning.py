@@ -13,6 +13,9 @@ from torch.nn import functional
 from kdmodels import fine_tuning
 from kdmodels.errors import BadInputError
 from kdmodels.fine_tuning import fine_tune, weighted_cross_entropy
+from kdmodels.freezing import freeze_layers
+from kdmodels.small_models import SmallConfig
+from kdmodels.students.bilstm import Model
 from kdmodels.training import Schedule
 from tests import tiny
 
@@ -20,15 +23,18 @@ LABELS = np.array([0, 1, 2, 0, 1, 2, 0])  # seven: no power of two, so that the 
 ONES = np.ones(len(LABELS))
 
 
-def tuned(folder: Path, weight_N: NDArray[Any], smoothing_N: NDArray[Any]) -> tuple[bytes, list[dict[str, float]]]:
+def trained(
+    folder: Path, weight_N: NDArray[Any], smoothing_N: NDArray[Any], frozen_layers: int = 0
+) -> tuple[Any, list[dict[str, float]]]:
     tokenizer = tiny.wordpiece(folder / "tokenizer")
-    model, history = fine_tune(
+    return fine_tune(
         lambda: tiny.bert(tokenizer, 1),
         tokenizer(tiny.ENGLISH[: len(LABELS)])["input_ids"],
         LABELS,
         score=lambda model: {"selection": 0.0},
         weight_N=weight_N,
         smoothing_N=smoothing_N,
+        frozen_layers=frozen_layers,
         padding=tokenizer.pad_token_id,
         schedule=Schedule(
             epochs=3, batch_size=7, learning_rate=1e-2, warmup_share=0.1, weight_decay=0.01,
@@ -37,6 +43,10 @@ def tuned(folder: Path, weight_N: NDArray[Any], smoothing_N: NDArray[Any]) -> tu
         checkpoints=folder / "checkpoints",
         log=lambda values, step: None,
     )  # fmt: skip
+
+
+def tuned(folder: Path, weight_N: NDArray[Any], smoothing_N: NDArray[Any]) -> tuple[bytes, list[dict[str, float]]]:
+    model, history = trained(folder, weight_N, smoothing_N)
     return b"".join(value.detach().numpy().tobytes() for value in model.state_dict().values()), history
 
 
@@ -98,3 +108,23 @@ def test_what_is_no_weight_or_smoothing_is_refused(
 ) -> None:
     with pytest.raises(BadInputError, match=message):
         tuned(tmp_path, weight_N, smoothing_N)
+
+
+def test_frozen_layers_and_the_embeddings_below_them_stay_as_they_were(tmp_path: Path) -> None:
+    model, _ = trained(tmp_path, ONES, 0 * ONES, frozen_layers=2)
+    before = tiny.bert(tiny.wordpiece(tmp_path / "tokenizer"), 1).state_dict()
+    same = {name for name, value in model.state_dict().items() if torch.equal(value, before[name])}
+    still = ("bert.embeddings.", "bert.encoder.layer.0.", "bert.encoder.layer.1.")
+    assert same == {name for name in before if name.startswith(still)}
+
+
+def test_what_has_not_so_many_layers_to_freeze_is_refused(tmp_path: Path) -> None:
+    model = tiny.bert(tiny.wordpiece(tmp_path), num_hidden_layers=2)
+    with pytest.raises(BadInputError, match=r"frozen_layers: 2, and the encoder has 2 layers; allowed: 0 to one less"):
+        freeze_layers(model, 2)
+    with pytest.raises(
+        BadInputError, match=r"frozen_layers: 1, and the encoder is none with layers that can be told apart"
+    ):
+        freeze_layers(
+            Model(SmallConfig(vocab_size=9, pad_token_id=0, embedding_width=4, hidden_width=4, depth=2, dropout=0.0)), 1
+        )

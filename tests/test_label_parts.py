@@ -15,7 +15,8 @@ from kdmodels.classification import load_model
 from kdmodels.encoder import load_tokenizer
 from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.label_parts import LabelPart, corpus_sha256, join_parts, write_part
-from kdmodels.label_store import Identity, SoftLabels, join, read_labels, write_labels
+from kdmodels.label_rows import SoftLabels, join
+from kdmodels.label_store import Identity, read_labels, write_labels
 from kdmodels.labelling import Text, bucket_of, label_texts
 from kdmodels.pairs import text_hash
 from kdmodels.parts import belongs

@@ -8,16 +8,8 @@ import pytest
 
 from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.files import read_json
-from kdmodels.label_store import (
-    Identity,
-    SoftLabels,
-    append_shard,
-    gather,
-    join,
-    read_labels,
-    read_store,
-    write_labels,
-)
+from kdmodels.label_rows import SoftLabels, gather, join
+from kdmodels.label_store import Identity, append_shard, read_labels, read_store, write_labels
 from kdmodels.pairs import text_hash
 
 IDENTITY = Identity(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kdmodels.label_store import Identity, SoftLabels, write_labels
+from kdmodels.label_rows import SoftLabels
+from kdmodels.label_store import Identity, write_labels
 from kdmodels.pairs import text_hash
 from kdmodels.token_rows import TokenRows
 from tasks.config import load_params

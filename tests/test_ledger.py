@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
+from kdmodels import token_table
 from kdmodels.errors import DamagedError
 from kdmodels.files import read_json, sha256, write_json
-from kdmodels.label_store import SoftLabels, read_labels, write_labels
+from kdmodels.label_rows import SoftLabels
+from kdmodels.label_store import read_labels, write_labels
 from kdmodels.ledger import label_seal, pair_seal, prove_pairs, token_seal
 from kdmodels.pairs import pair_hash, text_hash
 from kdmodels.tables import TableWriter, read_table, write_table
@@ -79,7 +81,11 @@ def test_tokens_come_back_as_they_were_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "column", ["id", "source_hash", "source_ids", "target_ids", "held_out", "weight", "translation_score", "seal"]
 )
-def test_a_line_swapped_behind_tokens_is_found_with_its_row(tmp_path: Path, column: str) -> None:
+@pytest.mark.parametrize("together", [2, 100])
+def test_a_line_swapped_behind_tokens_is_found_with_its_row(
+    tmp_path: Path, column: str, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_table, "_TOGETHER", together)
     columns = token_columns()
     swap(columns[column], 3)
     write_table(tmp_path / FILE, columns)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 TINY: dict[str, Any] = {
     "targets": ["de"],
     "tokens": {"vocabulary_size": 400, "maximum_length": 32},
-    "teacher": {"weights_sha256": "none", "epochs": 2},
+    "teacher": {"weights_sha256": "none", "epochs": 2, "batch_size": 16, "learning_rate": 1e-4, "frozen_layers": 0},
     "labelling": {"batch_rows": 8},
     "soft_labels": {"shard_rows": 16},
     "student": {"options": {"layers": [0, 2]}, "epochs": 2, "batch_size": 8, "evaluations_per_epoch": 2},

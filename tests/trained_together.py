@@ -104,7 +104,7 @@ def teacher(data: Data, checkpoints: Path) -> Trained:
         score=lambda model: cross_entropy_scores(
             logits_of(model, waiting, padding=0, batch_rows=4), data.labels[: len(waiting)]
         ),
-        weight_N=data.pairs.weight_N[:texts].astype(float), smoothing_N=np.linspace(0, 0.4, texts), padding=0,
+        weight_N=data.pairs.weight_N[:texts].astype(float), smoothing_N=np.linspace(0, 0.4, texts), frozen_layers=0, padding=0,
         schedule=SCHEDULE, checkpoints=checkpoints, log=lambda values, step: None,
     )  # fmt: skip
     return model.state_dict(), history
