@@ -92,6 +92,7 @@ def pipeline(
         inside.enter_context(alone(project))
         inside.enter_context(ended_with([deployment.id and flow_run.id], processes, get_run_logger().warning))
         params, declared, wanted = _planned(project, stages, change)
+        processes.python = inside.enter_context(stage_python(project, params))  # it loads while DVC looks
         for target in params.targets:  # before DVC looks: a result that comes home is found by the hashes of its inputs
             places.remove_others(project / DATA / "labelling" / target, params.labelling.parts)
             places.remove_others(project / DATA / "control" / target, params.control.chosen)
@@ -108,8 +109,6 @@ def pipeline(
                 failures = run_ready(declared, due, 1, partial(run.submit, force=True), shown)
             if not failures:
                 due = declared.behind(stale(project)) & wanted
-                if any(map(where.is_here, due)):
-                    processes.python = inside.enter_context(stage_python(project, params))
                 shown.planned(*([name for name in declared.stages if name in part] for part in (wanted - due, due)))
                 failures = run_ready(declared, due, room(params.most_threads), run.submit, shown, where.is_here)
         except BaseException:
