@@ -13,6 +13,7 @@ import os
 import runpy
 import selectors
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -48,14 +49,16 @@ def loaded_python(libraries: Sequence[str], variables: Mapping[str, str]) -> Ite
     if sys.platform != "linux" or any(path.exists() for path in _GPU_DRIVERS):
         yield Path(sys.executable)
         return
-    with tempfile.TemporaryDirectory(prefix="distilingua-") as folder:
+    with tempfile.TemporaryDirectory(prefix="distilingua-", ignore_cleanup_errors=True) as folder:
         address = str(Path(folder) / "address")
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(address)
             listening.listen()
             process = subprocess.Popen(
-                [sys.executable, "-P", __file__, str(listening.fileno()), *libraries],
+                [sys.executable, "-P", __file__, folder, str(listening.fileno()), *libraries],
                 stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,  # who asks brings files of its own
+                stderr=subprocess.DEVNULL,
                 pass_fds=[listening.fileno()],
                 env={**os.environ, **variables},
                 start_new_session=True,  # Ctrl-C in a terminal ends who asks, and by them what they asked for
@@ -148,11 +151,16 @@ def _run(module: str, words: Sequence[str]) -> NoReturn:
     os._exit(status if isinstance(status, int) else bool(status))
 
 
-if __name__ == "__main__":
-    for name in sys.argv[2:]:
+def _main(folder: str, listening: str, *libraries: str) -> None:
+    for name in libraries:
         with suppress(ImportError):
             importlib.import_module(name)
     gc.freeze()  # or each fork would copy all that is loaded, only to look through it
-    given = _serve(socket.socket(fileno=int(sys.argv[1])))
+    given = _serve(socket.socket(fileno=int(listening)))
     if given is not None:
         _run(given["module"], given["words"])
+    shutil.rmtree(folder, ignore_errors=True)  # who started it may have been killed
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -102,6 +102,26 @@ def test_a_block_inside_another_shares_its_python() -> None:
 
 
 @pytest.mark.usefixtures("alone")
+def test_nothing_is_left_of_it_where_who_started_it_is_killed() -> None:
+    code = """
+import time
+from tasks.loaded_python import loaded_python
+with loaded_python([], {}) as python:
+    print(python, flush=True)
+    time.sleep(600)
+"""
+    starter = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert starter.stdout
+    with starter.stdout:
+        folder = Path(starter.stdout.readline().strip()).parent
+    (server,) = psutil.Process(starter.pid).children()
+    starter.kill()
+    starter.wait()
+    server.wait(60)
+    assert not folder.exists()
+
+
+@pytest.mark.usefixtures("alone")
 def test_a_library_that_is_not_there_is_left_to_who_needs_it(project: Path) -> None:
     with loaded(["no_such_library", "colorsys"], {}) as python:
         ended = subprocess.run(
