@@ -17,6 +17,8 @@ import pytest
 from flows import pipeline as flow_module
 from flows.pipeline import PipelineFailedError, pipeline, room
 from kdmodels.errors import BadInputError
+from tasks import loaded_python
+from tasks.loaded_python import SHARED
 from tasks.sections import Params
 from tasks.stage import BusyError, graph, locked_outputs, stale
 from tests.scratch import Scratch
@@ -302,16 +304,17 @@ def test_nothing_is_left_when_the_flow_is_ended(project: Scratch, prefect_api: s
         assert project.read("data/lone") == before
 
 
-def test_the_flow_leaves_no_server_of_its_own_when_it_is_killed(project: Scratch) -> None:
+def test_the_flow_leaves_no_servers_of_its_own_when_it_is_killed(project: Scratch) -> None:
     project.rules(lone="hang")
     command = [sys.executable, "-c", "from flows.cli import main; main()", "run", "--root", str(project.root), "lone"]
-    program = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    variables = {name: value for name, value in os.environ.items() if name != SHARED}
+    program = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         assert until((project.root / "pids.txt").exists, 120)
-        servers = [
-            child for child in psutil.Process(program.pid).children(recursive=True) if "uvicorn" in child.cmdline()
-        ]
-        assert servers
+        children = psutil.Process(program.pid).children(recursive=True)
+        kinds = ("uvicorn", str(Path(loaded_python.__file__)))
+        servers = [child for child in children if any(kind in child.cmdline() for kind in kinds)]
+        assert len(servers) >= 2, "Prefect's, and the Python that stages are forked from"
     finally:
         program.kill()
         program.wait()

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tasks.__main__ import library_variables
 from tasks.libraries import LIBRARIES
 from tasks.loaded_python import SHARED
 from tasks.loaded_python import loaded_python as loaded
@@ -18,6 +19,11 @@ from tests import loaded_python
 STAGE = """
 import os, subprocess, sys, time
 print(os.getcwd(), os.environ["SAID"], *sys.argv[1:], sys.stdin.read(), "torch" in sys.modules, flush=True)
+if sys.argv[1] == "multiply":
+    import numpy, torch
+    torch.set_num_threads(2)
+    ones = numpy.ones((500, 500))
+    sys.exit(int((ones @ ones).sum() != 500**3 or torch.from_numpy(ones).matmul(torch.from_numpy(ones)).sum() != 500**3))
 if sys.argv[1] == "ask":
     sys.exit(subprocess.run(["python", "-m", "tasks", "hang"]).returncode)
 if sys.argv[1] == "hang":
@@ -99,6 +105,14 @@ def test_a_block_inside_another_shares_its_python() -> None:
     with loaded([], {}) as outer, loaded([], {}) as inner:
         assert inner == outer
     assert SHARED not in os.environ
+
+
+@pytest.mark.usefixtures("alone")
+def test_libraries_that_have_threads_of_their_own_work_in_what_is_forked(project: Path) -> None:
+    with loaded(["torch", "scipy.linalg"], library_variables(2)) as python:
+        command = [str(python), "-m", "tasks", "multiply"]
+        ended = subprocess.run(command, cwd=project, env=variables(), stdin=subprocess.DEVNULL, timeout=120)
+    assert ended.returncode == 0
 
 
 @pytest.mark.usefixtures("alone")
