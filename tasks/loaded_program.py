@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 _MODULES = frozenset({"dvc", "tasks"})
 _FORWARDED = (signal.SIGTERM, signal.SIGINT)
@@ -31,13 +31,20 @@ def main(address: str, python: str, *words: str) -> NoReturn:
     for number in _FORWARDED:
         signal.signal(number, lambda number, _: server.sendall(bytes([number])))
     with server, server.makefile() as answers:
-        if not answers.readline():  # it ended before it began with this
+        if not _line(answers):  # it ended before it began with this
             os.execv(python, [python, *words])
-        status = int(answers.readline() or 1)
+        status = int(_line(answers) or 1)
     if status < 0:
         signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     sys.exit(status)
+
+
+def _line(answers: TextIO) -> str:
+    """Return the next line, or nothing where the other side is gone."""
+    with suppress(ConnectionError):
+        return answers.readline()
+    return ""
 
 
 def _asked(address: str, words: tuple[str, ...]) -> socket.socket:
