@@ -31,7 +31,8 @@ sys.path.insert(0, str(ROOT))
 
 from kdmodels.classification import compare_rows, label_names, load_model  # noqa: E402
 from kdmodels.encoder import load_tokenizer  # noqa: E402
-from kdmodels.label_store import Identity, SoftLabels  # noqa: E402
+from kdmodels.label_rows import SoftLabels  # noqa: E402
+from kdmodels.label_store import Identity  # noqa: E402
 from kdmodels.labelling import POOLING, label_texts  # noqa: E402
 from kdmodels.tables import read_table  # noqa: E402
 from kdmodels.teacher_pass import ONNXRUNTIME, check_alike, device, full_name, teacher_pass  # noqa: E402

@@ -71,7 +71,7 @@ def start(copy: TinyProject, prefect_api: str, log: Path) -> subprocess.Popen[by
 def test_a_tracking_server_that_is_killed_in_mid_run_costs_a_record_and_nothing_else(
     again: bool, copy: TinyProject, tracking: Tracking, prefect_api: str, tmp_path: Path
 ) -> None:
-    copy.set(student={"epochs": 120})
+    copy.set(student={"epochs": 500})  # some half a minute: the server shall be back before it ends
     undisturbed = copy.copied_to(tmp_path / "undisturbed")
     log = tmp_path / "flow.log"
     with start(copy, prefect_api, log) as flow:
