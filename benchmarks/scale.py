@@ -8,6 +8,7 @@ small (two layers of 64) that what the machinery costs is seen, not what the mod
 files, which the system takes back when it needs them), sampled ten times a second.
 """
 
+import argparse
 import json
 import os
 import random
@@ -40,11 +41,16 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Measure each number of pairs, and print a table as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pairs", type=int, nargs="+")
+    parser.add_argument("--until", choices=MEASURED, default=MEASURED[-1], help="the last stage that is run")
+    given = parser.parse_args()
+    stages = STAGES[: STAGES.index(given.until) + 1]
     print("| stage | pairs | seconds | microseconds a pair | peak MB | of it own MB |\n|---|---|---|---|---|---|")
-    for pairs in map(int, sys.argv[1:]):
+    for pairs in given.pairs:
         with tempfile.TemporaryDirectory() as folder:
             prepare(Path(folder), pairs)
-            for stage in STAGES:
+            for stage in stages:
                 seconds, resident, own = run(Path(folder), stage)
                 if stage in MEASURED:
                     micro = 1e6 * seconds / pairs
