@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ class Team:
 
     def __init__(self, root: Path, server: Server, folder: Path, recording: str = "off") -> None:
         self.root, self.server, self._folder = root, server, folder
+        self._began = datetime.now(UTC)  # the server has runs of earlier tests
         self.environment = {
             **os.environ,
             "PREFECT_API_URL": server.address,
@@ -103,12 +105,12 @@ class Team:
             return str(client.read_flow_run(run).state.name)
 
     def runs(self, flow: str, name: str | None = None) -> list[Any]:
-        """Return the runs of a flow that have begun, the earliest first; all, or those of a name."""
+        """Return the runs of a flow that have begun under this team, the earliest first; all, or those of a name."""
         from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
         with self.client() as client:
             found = client.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])))
-        begun = [one for one in found if one.start_time and name in (None, one.name)]
+        begun = [one for one in found if one.start_time and one.start_time >= self._began and name in (None, one.name)]
         return sorted(begun, key=lambda one: one.start_time)
 
     def log(self, run: Any) -> list[str]:
