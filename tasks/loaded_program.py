@@ -19,9 +19,14 @@ _FORWARDED = (signal.SIGTERM, signal.SIGINT)
 _PR_SET_PDEATHSIG = 1
 
 
+def end_with_parent() -> None:
+    """Do as `process.end_with_parent`, which is project code: neither this program nor the server may load that."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main(address: str, python: str, *words: str) -> NoReturn:
     """Have the server do it, and end as it did."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # DVC leaves a stage running when killed
+    end_with_parent()  # DVC leaves a stage running when it is killed
     server = None
     if words[:1] == ("-m",) and _MODULES.intersection(words[1:2]):
         with suppress(OSError):

@@ -30,6 +30,7 @@ from typing import Any, NoReturn
 # are loaded.
 _GPU_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
 
+_PROGRAM = Path(__file__).with_name("loaded_program.py")
 SHARED = "DISTILINGUA_PYTHON"  # one that is there already, for what runs inside a block
 
 
@@ -63,8 +64,7 @@ def loaded_python(libraries: Sequence[str], variables: Mapping[str, str]) -> Ite
                 env={**os.environ, **variables},
                 start_new_session=True,  # Ctrl-C in a terminal ends who asks, and by them what they asked for
             )
-        program = Path(__file__).with_name("loaded_program.py")
-        words = shlex.join([sys.executable, "-IS", str(program), address, sys.executable])
+        words = shlex.join([sys.executable, "-IS", str(_PROGRAM), address, sys.executable])
         python = Path(folder) / "python"
         python.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
         python.chmod(0o755)
@@ -112,6 +112,7 @@ def _keep(asking: socket.socket) -> dict[str, Any]:
             asking.sendall(f"{status}\n".encode())
         os._exit(0)
     asking.close()
+    runpy.run_path(str(_PROGRAM))["end_with_parent"]()  # else DVC would go on under nobody
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)

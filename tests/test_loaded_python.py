@@ -82,6 +82,22 @@ def test_a_stage_ends_with_who_asked_for_it(project: Path, number: signal.Signal
         stage.wait(60)
 
 
+def test_what_is_forked_ends_where_what_watches_it_is_killed(project: Path) -> None:
+    asking = subprocess.Popen(
+        ["python", "-m", "tasks", "hang"], cwd=project, env=variables(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert asking.stdout
+    with asking.stdout:
+        asking.stdout.readline()
+        stage = psutil.Process(int(asking.stdout.readline()))
+        watching = stage.parent()
+        assert watching
+        watching.kill()
+        stage.wait(60)
+        assert asking.wait(60) == 1
+
+
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SHARED, raising=False)
@@ -111,8 +127,12 @@ def test_a_block_inside_another_shares_its_python() -> None:
 def test_libraries_that_have_threads_of_their_own_work_in_what_is_forked(project: Path) -> None:
     with loaded(["torch", "scipy.linalg"], library_variables(2)) as python:
         command = [str(python), "-m", "tasks", "multiply"]
-        ended = subprocess.run(command, cwd=project, env=variables(), stdin=subprocess.DEVNULL, timeout=120)
-    assert ended.returncode == 0
+        ended = subprocess.run(
+            command, cwd=project, env=variables(), input="", capture_output=True, text=True, timeout=120
+        )
+    assert (ended.returncode, ended.stdout) == (0, f"{project} hello multiply  True\n"), (
+        "it was forked, and came to an end"
+    )
 
 
 @pytest.mark.usefixtures("alone")
@@ -137,11 +157,10 @@ with loaded_python([], {}) as python:
 
 @pytest.mark.usefixtures("alone")
 def test_a_library_that_is_not_there_is_left_to_who_needs_it(project: Path) -> None:
-    with loaded(["no_such_library", "colorsys"], {}) as python:
-        ended = subprocess.run(
-            [python, "-m", "tasks", "0"], cwd=project, env=variables(), input="", capture_output=True
-        )
-        assert ended.returncode == 0
+    with loaded(["no_such_library", "torch"], {}) as python:
+        command = [str(python), "-m", "tasks", "0"]
+        ended = subprocess.run(command, cwd=project, env=variables(), input="", capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, f"{project} hello 0  True\n"), "the others are loaded"
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
