@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,10 @@ from kdmodels.encoder import load_tokenizer  # noqa: E402
 from kdmodels.label_rows import SoftLabels  # noqa: E402
 from kdmodels.label_store import Identity  # noqa: E402
 from kdmodels.labelling import POOLING, label_texts  # noqa: E402
+from kdmodels.pairs import text_hash  # noqa: E402
 from kdmodels.tables import read_table  # noqa: E402
 from kdmodels.teacher_pass import ONNXRUNTIME, check_alike, device, full_name, teacher_pass  # noqa: E402
+from kdmodels.token_rows import TokenRows  # noqa: E402
 from tasks.config import load_params  # noqa: E402
 
 
@@ -104,7 +105,7 @@ def ours(teacher: Path, backend: str, texts: list[str], params: Any, hidden: boo
     """Label all texts into an empty store."""
     model, tokenizer = load_model(teacher), load_tokenizer(teacher)
     ids = tokenizer(texts, truncation=True, max_length=params.tokens.maximum_length)["input_ids"]
-    rows = [(sha256(text.encode()).hexdigest()[:32], np.array(row)) for text, row in zip(texts, ids, strict=True)]
+    hashes_N = np.array([text_hash(text) for text in texts])
     identity = Identity(
         teacher="t", folds=(), tokenizer="t", maximum_length=params.tokens.maximum_length, labels=tuple(label_names(model)),
         pooling=POOLING, backend=full_name(backend), dtype="float32",
@@ -113,8 +114,9 @@ def ours(teacher: Path, backend: str, texts: list[str], params: Any, hidden: boo
     padding = tokenizer.pad_token_id
     with tempfile.TemporaryDirectory() as store:
         labels, _ = label_texts(
-            lambda: teacher_pass(model, backend, "float32", padding, hidden), rows, store=Path(store), identity=identity,
-            part="all", shard_rows=params.soft_labels.shard_rows, padding=padding, say=lambda line: None,
+            lambda: teacher_pass(model, backend, "float32", padding, hidden), hashes_N, TokenRows.of(ids),
+            store=Path(store), identity=identity, part="all", shard_rows=params.soft_labels.shard_rows, padding=padding,
+            say=lambda line: None,
         )  # fmt: skip
     return labels
 

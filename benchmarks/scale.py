@@ -33,9 +33,9 @@ FILTERS = ("characters", "words", "word_characters", "length_ratio", "similarity
            "language", "near_duplicates", "leak_near", "translation_score")  # fmt: skip
 CHANGES: dict[str, dict[str, Any]] = {
     "corpus": {"cleaning": {"mend_encoding": False, "html": False, **dict.fromkeys(FILTERS, "none")}},
-    "teacher": {"weights_sha256": "none", "epochs": 1, "init": "teacher"},
-    "student": {"epochs": 1, "options": {"layers": [0, 1]}, "evaluations_per_epoch": 1},
-    "labelling": {"bucket": 16},
+    "teacher": {"weights_sha256": "none", "epochs": 1, "init": "teacher", "frozen_layers": 0},
+    "student": {"epochs": 1, "options": {"layers": [0, 1]}, "evaluations_per_epoch": 1, "batch_size": 256},
+    "labelling": {"bucket": 16, "batch_rows": 64},
 }
 
 

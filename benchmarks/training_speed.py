@@ -53,7 +53,8 @@ class Bench:
         self.teacher = load_model(data / "teacher/model").eval()
         self.source_tokenizer = load_tokenizer(data / "teacher/model")
         self.target_tokenizer = load_tokenizer(data / f"tokens/{target}/tokenizer")
-        table = read_tokens(data / f"tokens/{target}")
+        columns = ["source_hash", "source_ids", "target_ids", "held_out", "weight", "translation_score"]
+        table = read_tokens(data / f"tokens/{target}", columns)
         self.pairs, self.held_out = read_pairs(table, data / f"soft_labels/{target}", self.params.student)
         learned = np.flatnonzero(~table["held_out"])
         self.source_ids = [np.array(table["source_ids"][row]) for row in learned]

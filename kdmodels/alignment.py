@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from kdmodels.large_arrays import empty
 from kdmodels.token_rows import TokenRows
 
 Tokens = Sequence[NDArray[np.integer[Any]]]
@@ -40,21 +40,20 @@ def align(
         counts: [target_size, source_size], how often each target token is aligned to each source token.
     """
     ours, theirs = TokenRows.of(target), TokenRows.of(source)
-    with TemporaryFile() as file:
-        places = _Places(ours, theirs, source_size, file)
-        sides = [_Direction(places, ours, places.target_at, places.source_of_cell)]
-        if symmetrised:
-            sides.append(_Direction(places, theirs, places.source_at, places.target_of_cell))
-        for side in sides:
-            for _ in range(iterations - 1):
-                side.learn()
-        counts: Floats = np.zeros(len(places.target_of_cell))
-        for chunk in places.chunks:
-            links = sides[0].links(chunk)[0]
-            for side in sides[1:]:
-                links = links * side.links(chunk)[0]
-            counts += np.bincount(places.cell_of(chunk), weights=links, minlength=len(counts))
-        return csr_array((counts, (places.target_of_cell, places.source_of_cell)), shape=(target_size, source_size))
+    places = _Places(ours, theirs, source_size)
+    sides = [_Direction(places, ours, places.target_at, places.source_of_cell)]
+    if symmetrised:
+        sides.append(_Direction(places, theirs, places.source_at, places.target_of_cell))
+    for side in sides:
+        for _ in range(iterations - 1):
+            side.learn()
+    counts: Floats = np.zeros(len(places.target_of_cell))
+    for chunk in places.chunks:
+        links = sides[0].links(chunk)[0]
+        for side in sides[1:]:
+            links = links * side.links(chunk)[0]
+        counts += np.bincount(places.cell_of(chunk), weights=links, minlength=len(counts))
+    return csr_array((counts, (places.target_of_cell, places.source_of_cell)), shape=(target_size, source_size))
 
 
 @dataclass(frozen=True)
@@ -69,19 +68,18 @@ class _Places:
     """Every place where a target token stands beside a source token in a pair, some millions of them at a time.
 
     A pair of 25 tokens has 600 places: a million pairs have more than fits in memory. What a place's cell is, which takes
-    longest to find, is kept in a file.
+    longest to find, is kept, on the disk where they are many.
 
     Attributes:
         chunks: of the pairs
         target_of_cell, source_of_cell: [cells], of each distinct (target token, source token)
     """
 
-    def __init__(self, target: TokenRows, source: TokenRows, width: int, file: Any) -> None:
+    def __init__(self, target: TokenRows, source: TokenRows, width: int) -> None:
         """Find the cells.
 
         Args:
             width: of the source vocabulary
-            file: open for binary writing; it grows to four bytes a place
         """
         self._target, self._source, self._width = target, source, width
         each = np.diff(target.starts) * np.diff(source.starts)
@@ -95,7 +93,7 @@ class _Places:
         cells: Integers = np.zeros(0, dtype=np.int64)
         for one in reversed(found):
             cells = np.union1d(one, cells)
-        self._cell_of = np.memmap(file, dtype=np.int32, mode="w+", shape=(max(1, int(self._ends[-1])),))
+        self._cell_of = empty(int(self._ends[-1]), np.int32)
         for chunk in self.chunks:
             self._cell_of[chunk.places] = np.searchsorted(cells, self._keys(chunk))
         self.target_of_cell, self.source_of_cell = cells // width, cells % width
@@ -114,7 +112,8 @@ class _Places:
 
     def cell_of(self, chunk: _Chunk) -> NDArray[np.int32]:
         """Return the cell of each place."""
-        return np.asarray(self._cell_of[chunk.places])
+        cells: NDArray[np.int32] = self._cell_of[chunk.places]
+        return cells
 
     def target_at(self, chunk: _Chunk) -> Integers:
         """Return which target token of the running text stands at each place."""

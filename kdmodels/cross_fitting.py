@@ -6,18 +6,19 @@ section 3; out-of-fold predictions as in stacking, Wolpert 1992), and parallel t
 soft-labelled by the teacher of its fold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from kdmodels.cleaning.leaks import likenesses, overlap
+from kdmodels.cleaning.leaks import finder, likenesses
 from kdmodels.errors import BadInputError
 from kdmodels.pairs import plain, text_hash
 
 MAIN = -1  # the teacher of all labelled text, which is no fold's
+UNSEEN = -1  # the number of a text that no teacher learned from
 
 
 def folds_of(
@@ -32,7 +33,7 @@ def folds_of(
     like it.
 
     Args:
-        near: as in `folds_to_label_by`; the promise holds above 0.5
+        near: as in `learned_from`; the promise holds above 0.5
     """
     keys = [plain(text) if group is None else group for text, group in zip(texts, groups, strict=True)]
     hashes = [int(text_hash(f"fold\0{key}"), 16) for key in keys]
@@ -66,18 +67,19 @@ def check_folds(folds_N: NDArray[np.int64], labels_N: NDArray[np.int64], names: 
             )
 
 
-def folds_to_label_by(
-    sources: Sequence[str], labelled: Sequence[str], folds_N: NDArray[np.int64], near: float | None
-) -> NDArray[np.int64]:
-    """Return for each source text the fold whose teacher did not see it; -1 where no teacher saw it.
+def learned_from(labelled: Sequence[str], *, near: float | None) -> Callable[[str], int]:
+    """Return what gives for a source text the number of the labelled one that it counts as; -1 where it is none of them.
 
     Args:
-        sources: of the parallel text
         labelled: the texts that the teachers learned from
-        folds_N: [labelled], the fold of each of them
         near: likeness from which a source text counts as a labelled one, as the leak guard measures it; none: equal
             texts only, whatever their case, spacing and punctuation
     """
-    fold_of = {text: int(fold) for text, fold in zip(labelled, folds_N, strict=True)}
-    found = {ours: fold_of[theirs] for ours, theirs, _ in overlap(list(dict.fromkeys(sources)), labelled, near=near)}
-    return np.array([found.get(text, MAIN) for text in sources], dtype=np.int64)
+    number_of = {text: number for number, text in enumerate(labelled)}
+    find = finder(labelled, near=near)
+
+    def number(source: str) -> int:
+        found = find(source)
+        return UNSEEN if found is None else number_of[found[1]]
+
+    return number

@@ -181,7 +181,7 @@ def distil(
     trained, history = train(
         learning,
         _Numbered(ids),
-        lengths=ids.lengths.tolist(),
+        lengths=ids.lengths,
         collate=collate,
         weigh=weigh,
         loss=loss,

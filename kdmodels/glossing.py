@@ -19,6 +19,7 @@ from scipy.sparse import csc_array, csr_array
 
 from kdmodels.alignment import align
 from kdmodels.encoder import frame_roles, special_ids
+from kdmodels.token_rows import TokenRows
 
 Word = tuple[int, ...]
 Ids = NDArray[np.integer[Any]]
@@ -83,7 +84,7 @@ def lexicon(
     sides = []
     for rows, starts_V, number in zip((source, target), (source_starts_V, target_starts_V), numbers, strict=True):
         sides.append(
-            [np.array([number.setdefault(word, len(number)) for word in words_of(ids, starts_V)]) for ids in rows]
+            TokenRows.of([number.setdefault(word, len(number)) for word in words_of(ids, starts_V)] for ids in rows)
         )
     counts = align(
         *sides,

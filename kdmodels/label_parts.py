@@ -1,9 +1,9 @@
 """Soft labels in parts, and the parts joined to what one pass over all texts would have given, byte for byte."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from kdmodels.files import read_json, write_json
 from kdmodels.label_rows import SoftLabels, join
 from kdmodels.label_store import MANIFEST, Identity, read_manifest, read_shard, write_labels
 from kdmodels.parts import belongs
+from kdmodels.text_hashes import corpus_sha256
 
 _NOTE = "part.json"  # beside the shards
 _COUNTS = ("texts", "in_sample", "out_of_fold")
@@ -32,11 +33,6 @@ class LabelPart:
     labels: SoftLabels | None
     counts: Mapping[str, int]
     corpus: str
-
-
-def corpus_sha256(text_hashes: Iterable[str]) -> str:
-    """Return one hash over a set of texts, given by their content addresses."""
-    return sha256("\n".join(sorted(text_hashes)).encode()).hexdigest()
 
 
 def write_part(folder: Path, part: LabelPart, shard_rows: int) -> None:
@@ -69,8 +65,8 @@ def join_parts(folder: Path, names: Sequence[str]) -> LabelPart:
     rows = [part.labels for part in parts.values() if part.labels is not None]
     if not rows:
         raise DamagedError(f"{folder}: no text has soft labels. {_again(folder, names)}")
-    labels = join(rows).sorted_rows()
-    if corpus_sha256(labels.hashes_N.tolist()) != first.corpus:
+    labels = (rows[0] if len(rows) == 1 else join(rows)).sorted_rows()
+    if corpus_sha256(labels.hashes_N) != first.corpus:
         raise DamagedError(
             f"{folder}: its parts ({', '.join(names)}) do not have each text of the corpus once. {_again(folder, names)}"
         )
@@ -93,16 +89,19 @@ def _read_part(folder: Path) -> LabelPart:
         raise DamagedError(
             f"{folder}: {MANIFEST} or {_NOTE} is incomplete. {_again(folder.parent, [folder.name])}"
         ) from None
-    shards = [read_shard(folder, entry) for entry in manifest["shards"]]
-    if not shards:
+    if not manifest["shards"]:
         return part
-    labels = join(shards)
+    return replace(part, labels=join(_read_own(folder, entry) for entry in manifest["shards"]))
+
+
+def _read_own(folder: Path, entry: dict[str, Any]) -> SoftLabels:
+    labels = read_shard(folder, entry)
     for name in labels.hashes_N.tolist():
         if not belongs(name, folder.name):
             raise DamagedError(
                 f"{folder}: the text {name} belongs to another part. {_again(folder.parent, [folder.name])}"
             )
-    return replace(part, labels=labels)
+    return labels
 
 
 def _teachers(folder: Path, part: LabelPart) -> dict[int, str]:

@@ -1,7 +1,8 @@
-"""Soft labels in memory: rows, one a distinct source text."""
+"""Soft labels to work with: rows, one a distinct source text, on the disk where they are many."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from kdmodels.errors import BadInputError
 from kdmodels.label_storage import Storage
+from kdmodels.large_arrays import Growing, empty, take
+from kdmodels.text_hashes import HASH, Hashes, find
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class SoftLabels:
         folds_N: [rows], the fold whose teacher made each, since the others had learned from the text; -1: the main one
     """
 
-    hashes_N: NDArray[np.str_]
+    hashes_N: Hashes
     logits_NC: NDArray[np.float32]
     hidden_NH: NDArray[np.float32]
     folds_N: NDArray[np.int8]
@@ -30,9 +33,20 @@ class SoftLabels:
     def __len__(self) -> int:
         return len(self.hashes_N)
 
-    def rows_of(self, hashes: Sequence[str]) -> NDArray[np.int64]:
-        """Return the row of each text; this object must be sorted. Raises as `rows_of`."""
-        return rows_of(self.hashes_N, hashes)
+    def rows_of(self, hashes: Sequence[str] | Hashes) -> NDArray[np.int64]:
+        """Return the row of each text, [texts]; this object must be sorted.
+
+        Raises:
+            BadInputError: where a text was not labelled.
+        """
+        rows = find(self.hashes_N, hashes)
+        missing = np.flatnonzero(rows < 0)
+        if len(missing):
+            raise BadInputError(
+                f"row {missing[0]}: the text {hashes[missing[0]]} has no soft labels ({len(missing)} such rows): tokens "
+                "and soft_labels come from different runs. Make both again: dvc repro"
+            )
+        return rows
 
     def without_hidden(self) -> "SoftLabels":
         """Return the rows with hidden states of width 0."""
@@ -49,61 +63,64 @@ class SoftLabels:
         return SoftLabels(self.hashes_N, *storage.rounded(self.logits_NC, self.hidden_NH), self.folds_N)
 
     def at(self, rows: NDArray[np.integer[Any]] | slice) -> "SoftLabels":
-        """Return some rows, in the order asked for."""
-        return SoftLabels(self.hashes_N[rows], self.logits_NC[rows], self.hidden_NH[rows], self.folds_N[rows])
+        """Return some rows, in the order asked for; of a slice no copy."""
+        columns: tuple[NDArray[Any], ...] = (self.hashes_N, self.logits_NC, self.hidden_NH, self.folds_N)
+        return SoftLabels(*(one[rows] if isinstance(rows, slice) else take(one, rows) for one in columns))
 
 
-def rows_of(sorted_N: NDArray[np.str_], hashes: Sequence[str]) -> NDArray[np.int64]:
-    """Return where each text stands among the sorted hashes of the texts that are labelled, [texts].
-
-    Raises:
-        BadInputError: where a text was not labelled.
-    """
-    wanted = np.asarray(hashes, dtype=sorted_N.dtype)
-    rows = np.minimum(np.searchsorted(sorted_N, wanted), len(sorted_N) - 1)
-    missing = np.flatnonzero(sorted_N[rows] != wanted)
-    if len(missing):
-        raise BadInputError(
-            f"row {missing[0]}: the text {wanted[missing[0]]} has no soft labels ({len(missing)} such rows): tokens "
-            "and soft_labels come from different runs. Make both again: dvc repro"
-        )
-    return rows.astype(np.int64)
-
-
-def join(parts: Sequence[SoftLabels]) -> SoftLabels:
-    """Return the rows of several parts, in their order; of one part, itself and no copy."""
-    if len(parts) == 1:
-        return parts[0]
-    return SoftLabels(
-        np.concatenate([part.hashes_N for part in parts]),
-        np.concatenate([part.logits_NC for part in parts]),
-        np.concatenate([part.hidden_NH for part in parts]),
-        np.concatenate([part.folds_N for part in parts]),
+def join(parts: Iterable[SoftLabels]) -> SoftLabels:
+    """Return the rows of several parts, in their order."""
+    every = iter(parts)
+    first = next(every)
+    columns = (
+        Growing(HASH),
+        Growing(np.float32, first.logits_NC.shape[1:]),
+        Growing(np.float32, first.hidden_NH.shape[1:]),
+        Growing(np.int8),
     )
+    for part in chain([first], every):
+        values = (part.hashes_N, part.logits_NC, part.hidden_NH, part.folds_N)
+        for column, own in zip(columns, values, strict=True):
+            column.add(own)
+    return SoftLabels(*(column.done() for column in columns))
 
 
-def gather(parts: Sequence[SoftLabels], hashes: Sequence[str]) -> SoftLabels:
-    """Return the rows of some texts, sorted by hash, of parts that have them all, with no copy of the others.
+class Collected:
+    """The soft labels of some texts, which come some at a time and in any order."""
 
-    Raises:
-        BadInputError: where a text has no row.
-    """
-    names = np.concatenate([part.hashes_N for part in parts])
-    ends = np.cumsum([len(part) for part in parts])
-    order = np.argsort(names)
-    rows = order[rows_of(names[order], sorted(hashes))]
-    first = parts[0]
-    made = SoftLabels(
-        names[rows],
-        np.empty((len(rows), first.logits_NC.shape[1]), np.float32),
-        np.empty((len(rows), first.hidden_NH.shape[1]), np.float32),
-        np.empty(len(rows), np.int8),
-    )
-    by_part = np.argsort(rows, kind="stable")
-    cuts = np.searchsorted(rows[by_part], ends)
-    for part, end, first_cut, last_cut in zip(parts, ends, [0, *cuts[:-1]], cuts, strict=True):
-        places = by_part[first_cut:last_cut]
-        inside = rows[places] - (end - len(part))
-        made.logits_NC[places], made.hidden_NH[places] = part.logits_NC[inside], part.hidden_NH[inside]
-        made.folds_N[places] = part.folds_N[inside]
-    return made
+    def __init__(self, hashes_N: Hashes) -> None:
+        """Expect texts, given by their sorted hashes."""
+        self._hashes_N = hashes_N
+        self._there_N = np.zeros(len(hashes_N), dtype=bool)
+        self._labels: SoftLabels | None = None
+
+    def add(self, labels: SoftLabels) -> None:
+        """Take what is expected, and leave the rest."""
+        if self._labels is None:
+            size, classes, width = len(self._hashes_N), labels.logits_NC.shape[1], labels.hidden_NH.shape[1]
+            self._labels = SoftLabels(
+                self._hashes_N,
+                empty((size, classes), np.float32),
+                empty((size, width), np.float32),
+                empty(size, np.int8),
+            )
+        rows = find(self._hashes_N, labels.hashes_N)
+        mine = rows >= 0
+        rows = rows[mine]
+        self._labels.logits_NC[rows], self._labels.hidden_NH[rows] = labels.logits_NC[mine], labels.hidden_NH[mine]
+        self._labels.folds_N[rows] = labels.folds_N[mine]
+        self._there_N[rows] = True
+
+    def missing(self) -> NDArray[np.int64]:
+        """Return the rows that have not come."""
+        return np.flatnonzero(~self._there_N)
+
+    def done(self) -> SoftLabels:
+        """Return all rows, sorted by hash.
+
+        Raises:
+            ValueError: where one has not come, or none was expected.
+        """
+        if self._labels is None or not self._there_N.all():
+            raise ValueError(f"{len(self.missing())} of {len(self._hashes_N)} texts have no soft labels")
+        return self._labels

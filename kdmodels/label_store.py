@@ -1,6 +1,7 @@
 """Soft labels on disk: sharded safetensors under a manifest that says what made them, verified at every read."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import sha256 as hash_of
 from pathlib import Path
@@ -170,7 +171,7 @@ def read_labels(folder: Path, identity: Identity | None, hidden: bool = True) ->
     """
     entries = read_manifest(folder, identity)["shards"]
     shards = (read_shard(folder, entry) for entry in entries)
-    return join([shard if hidden else shard.without_hidden() for shard in shards]).sorted_rows()
+    return join(shard if hidden else shard.without_hidden() for shard in shards).sorted_rows()
 
 
 def write_labels(folder: Path, identity: Identity, labels: SoftLabels | None, shard_rows: int) -> None:
@@ -182,30 +183,34 @@ def write_labels(folder: Path, identity: Identity, labels: SoftLabels | None, sh
         append_shard(folder, identity, labels.at(slice(start, start + shard_rows)))
 
 
-def read_store(folder: Path, identity: Identity, refused: list[str]) -> SoftLabels | None:
-    """Read what a store already holds; a damaged shard is put aside, named in `refused`, and its rows are missing.
+def read_store(folder: Path, identity: Identity, take: Callable[[SoftLabels], None]) -> list[str]:
+    """Read what a store already holds, some rows at a time, in the order they were made.
+
+    A damaged shard is put aside, and its rows are missing.
+
+    Args:
+        take: is given the rows
 
     Returns:
-        the rows in the order they were made, or none where there are none
+        what is wrong with each damaged shard
     """
     if not (folder / MANIFEST).exists():
-        return None
+        return []
     try:
         entries = read_manifest(folder, identity)["shards"]
     except DamagedError as error:
-        refused.append(str(error))
         (folder / MANIFEST).rename(folder / f"{MANIFEST}.damaged")
-        return None
-    good, parts = [], []
+        return [str(error)]
+    good, refused = [], []
     for entry in entries:
         try:
-            parts.append(read_shard(folder, entry))
+            take(read_shard(folder, entry))
             good.append(entry)
         except DamagedError as error:
             refused.append(str(error))
-    if len(good) < len(entries):
+    if refused:
         _renumber(folder, identity, good)
-    return join(parts) if parts else None
+    return refused
 
 
 def _renumber(folder: Path, identity: Identity, good: list[dict[str, Any]]) -> None:

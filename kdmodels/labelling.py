@@ -1,7 +1,8 @@
 """The teacher's pass over source texts: each distinct text once, and the same bytes whatever came before."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 
 from kdmodels.classification import pad
 from kdmodels.cross_fitting import MAIN
-from kdmodels.label_rows import SoftLabels, gather, join
+from kdmodels.label_rows import Collected, SoftLabels, join
 from kdmodels.label_store import Identity, append_shard, read_store
+from kdmodels.large_arrays import take
 from kdmodels.teacher_pass import Pass
+from kdmodels.text_hashes import Hashes
+from kdmodels.token_rows import TokenRows
 
-Text = tuple[str, NDArray[np.integer]]  # its hash and its token ids
+Rows = NDArray[np.int64]
 POOLING = "masked mean of the last hidden layer"
 
 
@@ -31,7 +35,8 @@ def bucket_of(model: Any, bucket: int) -> int:
 
 def label_texts(
     make_pass: Callable[[], Pass],
-    texts: Sequence[Text],
+    hashes_N: Hashes,
+    ids: TokenRows,
     *,
     store: Path,
     identity: Identity,
@@ -48,6 +53,8 @@ def label_texts(
 
     Args:
         make_pass: gives what reads a batch; called where there is something to read
+        hashes_N: [texts], of distinct texts
+        ids: of their tokens
         part: to which all the texts belong, such as `1_of_2`
 
     Raises:
@@ -56,29 +63,29 @@ def label_texts(
     folder = store / identity.key
     folder.mkdir(parents=True, exist_ok=True)
     files = FileLock(folder / ".lock")
+    order = np.argsort(hashes_N)
+    hashes_N, ids = take(hashes_N, order), ids.at(order)
+    collected = Collected(hashes_N)
     with FileLock(folder / f".{part}.lock"):
-        refused: list[str] = []
         with files:
-            known = read_store(folder, identity, refused)
+            refused = read_store(folder, identity, collected.add)
         for message in refused:
             say(f"warning: refused and made again: {message}")
-        done = set() if known is None else set(known.hashes_N.tolist())
-        missing = {name: ids for name, ids in texts if name not in done}
-        say(f"{len(texts) - len(missing)} of {len(texts)} texts are labelled already")
-        found = [] if known is None else [known]
+        missing = collected.missing()
+        say(f"{len(hashes_N) - len(missing)} of {len(hashes_N)} texts are labelled already")
         made = 0
-        if not missing:
-            return gather(found, [name for name, _ in texts]), made
+        if not len(missing):
+            return collected.done(), made
         read = make_pass()
         with _Writer(folder, identity, files) as writer:
-            for shard in _shards(missing, identity.batch, shard_rows):
-                made_now = join([_label_batch(read, batch, identity.batch, padding) for batch in shard])
-                labels = made_now.rounded(identity.kept)
+            for shard in _shards(missing, ids.lengths[missing], identity.batch, shard_rows):
+                batches = (_label_batch(read, hashes_N[rows], ids.at(rows), identity.batch, padding) for rows in shard)
+                labels = join(batches).rounded(identity.kept)
                 writer.write(labels)
-                found.append(labels)
+                collected.add(labels)
                 made += len(labels)
                 say(f"labelled {made} of {len(missing)} texts")
-    return gather(found, [name for name, _ in texts]), made
+    return collected.done(), made
 
 
 class _Writer:
@@ -111,36 +118,33 @@ class _Writer:
             append_shard(self._folder, self._identity, labels)
 
 
-def _shards(missing: dict[str, Any], batch: tuple[int, int], shard_rows: int) -> Iterator[list[list[Text]]]:
-    """Cut texts into batches of one padded length each, and batches into shards.
+def _shards(rows: Rows, lengths: Rows, batch: tuple[int, int], shard_rows: int) -> Iterator[list[Rows]]:
+    """Cut rows, in the order of their texts' hashes, into batches of one padded length each, and batches into shards.
 
     The order depends on the texts alone, so what is left of an interrupted run is cut as it would have been.
     """
-    rows, bucket = batch
-    by_length: dict[int, list[Text]] = {}
-    for name, ids in sorted(missing.items()):
-        by_length.setdefault(_padded(len(ids), bucket), []).append((name, ids))
-    batches = [
-        group[start : start + rows] for _, group in sorted(by_length.items()) for start in range(0, len(group), rows)
-    ]
-    each = shard_rows // rows
-    for start in range(0, len(batches), each):
-        yield batches[start : start + each]
+    size, bucket = batch
+    padded = _padded(lengths, bucket)
+    order = np.argsort(padded, kind="stable")
+    ends = [*(np.flatnonzero(np.diff(padded[order])) + 1).tolist(), len(order)]
+    batches = (
+        rows[order[start : min(start + size, end)]]
+        for begin, end in pairwise([0, *ends])
+        for start in range(begin, end, size)
+    )
+    while shard := list(islice(batches, shard_rows // size)):
+        yield shard
 
 
-def _padded(length: int, bucket: int) -> int:
+def _padded(length: Any, bucket: int) -> Any:
     return -(-length // bucket) * bucket
 
 
-def _label_batch(read: Pass, batch: list[Text], shape: tuple[int, int], padding: int) -> SoftLabels:
+def _label_batch(read: Pass, hashes_N: Hashes, ids: TokenRows, shape: tuple[int, int], padding: int) -> SoftLabels:
     """Label one batch, filled up to the fixed number of rows: sums depend on a batch's shape in their last bits."""
     rows, bucket = shape
-    filled = [batch[i % len(batch)][1] for i in range(rows)]
-    ids, mask = pad(filled, _padded(max(len(one) for one in filled), bucket), padding)
-    logits, hidden = read(ids.numpy(), mask.numpy())
-    return SoftLabels(
-        np.array([name for name, _ in batch]),
-        logits[: len(batch)],
-        hidden[: len(batch)],
-        np.full(len(batch), MAIN, dtype=np.int8),
-    )
+    filled = [ids[i % len(ids)] for i in range(rows)]
+    batch_ids, mask = pad(filled, _padded(max(len(one) for one in filled), bucket), padding)
+    logits, hidden = read(batch_ids.numpy(), mask.numpy())
+    count = len(hashes_N)
+    return SoftLabels(hashes_N, logits[:count], hidden[:count], np.full(count, MAIN, dtype=np.int8))

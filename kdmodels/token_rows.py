@@ -1,13 +1,17 @@
-"""Rows of token ids in little memory."""
+"""Rows of token ids in little memory, and on the disk where they are many."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from kdmodels.large_arrays import Growing, empty
+
 Ids = NDArray[np.int32]
+_TOGETHER = 1 << 14  # rows; of their tokens some numbers are in memory at once
 
 
 class TokenRows(Sequence[Ids]):
@@ -26,9 +30,12 @@ class TokenRows(Sequence[Ids]):
         """Return rows that are lists or arrays as they should be."""
         if isinstance(rows, TokenRows):
             return rows
-        arrays = [np.asarray(row, dtype=np.int32) for row in rows]
-        ids = np.concatenate(arrays) if arrays else np.zeros(0, dtype=np.int32)
-        return cls(ids, _starts(np.array([len(row) for row in arrays], dtype=np.int64)))
+        ids, lengths = Growing(np.int32), Growing(np.int64)
+        every = iter(rows)
+        while some := [np.asarray(row, dtype=np.int32) for row in islice(every, _TOGETHER)]:
+            ids.add(np.concatenate(some))
+            lengths.add([len(row) for row in some])
+        return cls(ids.done(), _starts(lengths.done()))
 
     @classmethod
     def of_column(cls, column: pa.ChunkedArray) -> "TokenRows":
@@ -72,22 +79,53 @@ class TokenRows(Sequence[Ids]):
         """Return some rows, in the order asked for."""
         lengths = self.lengths[rows]
         starts = _starts(lengths)
-        places = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths) + np.repeat(self.starts[:-1][rows], lengths)
-        return TokenRows(self.ids[places], starts)
+        ids = empty(int(starts[-1]), np.int32)
+        for first in range(0, len(rows), _TOGETHER):
+            some = slice(first, first + _TOGETHER)
+            moved = self.starts[rows[some]] - starts[:-1][some]
+            begin, end = starts[first], starts[min(first + _TOGETHER, len(rows))]
+            ids[begin:end] = self.ids[np.arange(begin, end) + np.repeat(moved, lengths[some])]
+        return TokenRows(ids, starts)
 
-    def without(self, ids: Sequence[int]) -> "TokenRows":
+    def without(self, tokens: Sequence[int]) -> "TokenRows":
         """Return the rows without some tokens."""
-        stays = ~np.isin(self.ids, np.asarray(ids, dtype=np.int32))
-        before = np.concatenate([[0], np.cumsum(stays, dtype=np.int64)])
-        return TokenRows(self.ids[stays], before[self.starts])
+        out = np.asarray(tokens, dtype=np.int32)
+        ids, lengths = Growing(np.int32), Growing(np.int64)
+        for first in range(0, len(self), _TOGETHER):
+            bounds = self.starts[first : first + _TOGETHER + 1]
+            some = self.ids[bounds[0] : bounds[-1]]
+            stays = ~np.isin(some, out)
+            ids.add(some[stays])
+            lengths.add(np.diff(np.concatenate([[0], np.cumsum(stays, dtype=np.int64)])[bounds - bounds[0]]))
+        return TokenRows(ids.done(), _starts(lengths.done()))
 
 
-def joined(parts: Sequence[TokenRows]) -> TokenRows:
+class GrowingRows:
+    """Rows of token ids that come some at a time."""
+
+    def __init__(self) -> None:
+        self._ids, self._lengths = Growing(np.int32), Growing(np.int64)
+
+    def add(self, rows: TokenRows) -> None:
+        """Add some rows."""
+        self._ids.add(rows.ids)
+        self._lengths.add(rows.lengths)
+
+    def done(self) -> TokenRows:
+        """Return all rows."""
+        return TokenRows(self._ids.done(), _starts(self._lengths.done()))
+
+
+def joined(parts: Iterable[TokenRows]) -> TokenRows:
     """Return the rows of several parts, in their order."""
-    nothing = TokenRows.of([])
-    lengths = np.concatenate([part.lengths for part in [nothing, *parts]])
-    return TokenRows(np.concatenate([part.ids for part in [nothing, *parts]]), _starts(lengths))
+    growing = GrowingRows()
+    for part in parts:
+        growing.add(part)
+    return growing.done()
 
 
 def _starts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    starts = empty(len(lengths) + 1, np.int64)
+    starts[0] = 0
+    np.cumsum(lengths, out=starts[1:])
+    return starts

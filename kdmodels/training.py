@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
@@ -48,7 +50,7 @@ def train(
     model: Any,
     rows: Any,
     *,
-    lengths: Sequence[int],
+    lengths: Sequence[int] | NDArray[np.int64],
     collate: Callable[[list[dict[str, Any]]], Batch],
     weigh: Callable[[list[dict[str, Any]]], dict[str, float]],
     loss: Loss,
@@ -83,6 +85,7 @@ def train(
     per_epoch = -(-len(rows) // schedule.batch_size)
     every = max(1, -(-per_epoch // schedule.evaluations_per_epoch))
     steps = per_epoch * schedule.epochs
+    bfloat16 = schedule.precision == "bfloat16"
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=schedule.epochs,
@@ -93,8 +96,9 @@ def train(
         lr_scheduler_type="linear",
         seed=schedule.seed,
         data_seed=schedule.seed,
-        use_cpu=ranks.count() > 1 and not torch.cuda.is_available(),  # else accelerate takes several for one
-        bf16=schedule.precision == "bfloat16",
+        use_cpu=not torch.cuda.is_available()
+        and (ranks.count() > 1 or bfloat16),  # else accelerate takes several for one, or the Trainer asks for a GPU
+        bf16=bfloat16,
         eval_strategy="steps",
         eval_steps=every,
         save_strategy="steps",
@@ -153,8 +157,8 @@ class RowsByLength(Sampler[int]):
     The order of an epoch depends on the seed and the epoch alone, so that a resumed training draws it again.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
-        self._lengths = torch.tensor(lengths)
+    def __init__(self, lengths: Sequence[int] | NDArray[np.int64], batch_size: int, seed: int) -> None:
+        self._lengths = torch.as_tensor(lengths)
         self.batch_size, self._seed, self._epoch = batch_size, seed, 0
 
     def __len__(self) -> int:

@@ -97,10 +97,10 @@ def _tf_idf(tokens: Path, soft_labels: Path, pairs: Path, out: Path) -> None:
     from kdmodels.tf_idf import fit
     from kdmodels.token_table import read_tokens
 
-    table = read_tokens(tokens)
+    table = read_tokens(tokens, ["id", "source_hash", "held_out", "weight"])
     columns = read_table(pairs, ["id", "target"])
     texts: list[str] = columns["target"].to_pylist()
-    if columns["id"].to_pylist() != table["id"]:
+    if columns["id"].to_pylist() != table["id"].to_pylist():
         raise BadInputError(f"{pairs} and {tokens}: not the same pairs in the same order. Make both again: dvc repro")
     labels = read_labels(soft_labels, identity=None, hidden=False)
     teacher_NC = labels.logits_NC[labels.rows_of(table["source_hash"])]
@@ -119,5 +119,5 @@ def _tf_idf(tokens: Path, soft_labels: Path, pairs: Path, out: Path) -> None:
     model.save(out / "model")
     ours = model.logits([texts[i] for i in waiting])
     names = read_manifest(soft_labels, identity=None)["made_by"]["labels"]  # the teacher itself takes seconds to load
-    ids, hashes = ([table[column][i] for i in waiting] for column in ("id", "source_hash"))
+    ids, hashes = table["id"].take(waiting).to_pylist(), table["source_hash"][waiting].tolist()
     write_table(out / places.HELD_OUT, answers_table(ids, hashes, ours, teacher_NC[waiting], names))

@@ -61,7 +61,9 @@ def distilled(
         BadInputError: where a loss stands in a slot of another kind, or there are no labels for the loss on labels.
     """
     tokenizer, teacher_tokenizer = load_tokenizer(tokens / "tokenizer"), load_tokenizer(teacher)
-    table = read_tokens(tokens)
+    table = read_tokens(
+        tokens, ["id", "source_hash", "source_ids", "target_ids", "held_out", "weight", "translation_score"]
+    )
     pairs, held_out = read_pairs(table, soft_labels, section)
     training = np.flatnonzero(~table["held_out"])
     teacher_model = load_model(teacher)
@@ -131,7 +133,7 @@ def distilled(
     record.metrics({f"held_out/{key}": value for key, value in held_scores.items()})
     logits = logits_of(student, held_out.ids, padding=tokenizer.pad_token_id, batch_rows=section.batch_size)
     waiting = np.flatnonzero(table["held_out"])
-    ids, hashes = ([table[name][row] for row in waiting] for name in ("id", "source_hash"))
+    ids, hashes = table["id"].take(waiting).to_pylist(), table["source_hash"][waiting].tolist()
     write_table(
         out / places.HELD_OUT, answers_table(ids, hashes, logits, held_out.logits_NC, label_names(teacher_model))
     )

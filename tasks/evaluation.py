@@ -140,16 +140,16 @@ def evaluation(
 
 
 def _held_out(tokens: Path, soft_labels: Path, reader: Reader) -> dict[str, Any]:
-    table = read_tokens(tokens)
-    chosen = np.flatnonzero(table["held_out"]).tolist()
-    columns = {name: [table[name][row] for row in chosen] for name in ("id", "source_hash", "source_ids", "target_ids")}
+    table = read_tokens(tokens, ["id", "source_hash", "source_ids", "target_ids", "held_out"])
+    chosen = np.flatnonzero(table["held_out"])
+    source_ids, target_ids = (list(table[name].at(chosen)) for name in ("source_ids", "target_ids"))
     labels = read_labels(soft_labels, identity=None, hidden=False)
     return {
-        "ids": columns["id"],
-        "source_ids": columns["source_ids"],
-        "target_ids": columns["target_ids"],
-        "teacher": labels.logits_NC[labels.rows_of(columns["source_hash"])],
-        "student": reader.ids(columns["target_ids"]),
+        "ids": table["id"].take(chosen).to_pylist(),
+        "source_ids": source_ids,
+        "target_ids": target_ids,
+        "teacher": labels.logits_NC[labels.rows_of(table["source_hash"][chosen])],
+        "student": reader.ids(target_ids),
     }
 
 

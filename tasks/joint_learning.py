@@ -109,7 +109,7 @@ class _View:
         self._together, self._rows = together, section.batch_size
         self.tokenizer, self.teacher_tokenizer = load_tokenizer(tokens / "tokenizer"), load_tokenizer(teacher)
         self.names = label_names(together.teacher)
-        table = read_tokens(tokens)
+        table = read_tokens(tokens, ["id", "source_hash", "source_ids", "target_ids", "held_out", "weight"])
         held = table["held_out"]
         learned, waiting = np.flatnonzero(~held), np.flatnonzero(held)
         texts = self._read(train)
@@ -124,9 +124,9 @@ class _View:
             target_padding=self.tokenizer.pad_token_id,
         )
         labels = read_labels(soft_labels, identity=None, hidden=False)
-        self._hashes = [table["source_hash"][i] for i in waiting]
+        self._hashes = table["source_hash"][waiting].tolist()
         self._first_teacher_NC = labels.logits_NC[labels.rows_of(self._hashes)]
-        self._ids, self._held_ids = [table["id"][i] for i in waiting], table["target_ids"].at(waiting)
+        self._ids, self._held_ids = table["id"].take(waiting).to_pylist(), table["target_ids"].at(waiting)
         self._chooses_N = teaches(self._hashes)
 
     def _read(self, path: Path) -> _Texts:

@@ -38,9 +38,8 @@ def read_pairs(table: dict[str, Any], soft_labels: Path, section: Student) -> tu
         weight = weight * np.maximum(score, _LEAST_WEIGHT).astype(np.float32)
 
     def chosen(where: NDArray[np.intp]) -> Pairs:
-        return Pairs(
-            table["target_ids"].at(where), labels.logits_NC[rows[where]], labels.hidden_NH[rows[where]], weight[where]
-        )
+        of_them = labels.at(rows[where])
+        return Pairs(table["target_ids"].at(where), of_them.logits_NC, of_them.hidden_NH, weight[where])
 
     learned = np.flatnonzero(~table["held_out"])
     if section.pairs is not None and section.pairs < len(learned):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kdmodels.classification import load_model, logits_of
 from kdmodels.cleaning.leaks import overlap
-from kdmodels.cross_fitting import check_folds, folds_of, folds_to_label_by
+from kdmodels.cross_fitting import check_folds, folds_of, learned_from
 from kdmodels.encoder import load_tokenizer
 from kdmodels.errors import BadInputError
 from kdmodels.label_store import read_labels
@@ -63,15 +63,15 @@ def test_no_text_counts_as_labelled_texts_of_two_folds(rows: list[list[str]], da
     assert len(set(like)) <= 1
 
 
-def test_a_source_text_goes_to_the_fold_of_the_labelled_text_that_it_is_or_nearly_is() -> None:
+def test_a_source_text_counts_as_the_labelled_text_that_it_is_or_nearly_is() -> None:
     labelled = ["The parcel has not arrived yet, where is it now?", "My invoice is wrong."]
     sources = [
         "the parcel has not arrived yet where is it now", "My invoice is wrong.", "Something else entirely.",
         "The parcel has not arrived yet, where is it now, please?",
     ]  # fmt: skip
-    found = folds_to_label_by(sources, labelled, np.array([2, 0]), near=0.7)
-    assert found.tolist() == [2, 0, -1, 2]
-    assert folds_to_label_by(sources, labelled, np.array([2, 0]), near=None).tolist() == [2, 0, -1, -1]
+    for near, expected in ((0.7, [0, 1, -1, 0]), (None, [0, 1, -1, -1])):
+        number_of = learned_from(labelled, near=near)
+        assert [number_of(source) for source in sources] == expected
 
 
 def test_folds_that_cannot_teach_are_refused() -> None:
@@ -106,7 +106,7 @@ def test_overlapping_text_is_labelled_by_the_teacher_of_its_fold_and_all_else_by
     project: TinyProject,
 ) -> None:
     data = project.root / "data"
-    table = read_tokens(data / "tokens/de")
+    table = read_tokens(data / "tokens/de", ["source_hash", "source_ids"])
     labels = read_labels(data / "soft_labels/de", identity=None)
     source = pd.read_parquet(data / "corpus/de/pairs.parquet").set_index("source_hash")["source"].to_dict()
     assignment = pd.read_parquet(data / "teacher/folds/assignment.parquet")

@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 from kdmodels.classification import load_model
 from kdmodels.encoder import load_tokenizer
 from kdmodels.errors import BadInputError, DamagedError
-from kdmodels.label_parts import LabelPart, corpus_sha256, join_parts, write_part
+from kdmodels.label_parts import LabelPart, join_parts, write_part
 from kdmodels.label_rows import SoftLabels, join
 from kdmodels.label_store import Identity, read_labels, write_labels
-from kdmodels.labelling import Text, bucket_of, label_texts
+from kdmodels.labelling import bucket_of, label_texts
 from kdmodels.pairs import text_hash
 from kdmodels.parts import belongs
 from kdmodels.teacher_pass import teacher_pass
+from kdmodels.text_hashes import corpus_sha256
 from kdmodels.untrained import save_untrained_bilstm
 from tests import tiny
+from tests.tiny import Text
 from tests.tiny_project import TinyProject
 
 THIRDS = ("1_of_3", "2_of_3", "3_of_3")
@@ -64,7 +66,7 @@ def write(folder: Path, names: list[str], of: list[str] | None = None, **other: 
     folds = [] if labels is None else sorted(set(labels.folds_N.tolist()) - {-1})
     identity = replace(IDENTITY, **{"folds": tuple(FOLDS[fold] for fold in folds), **other})
     counts = {"texts": len(own), "in_sample": 0, "out_of_fold": sum(int(name, 16) % 4 == 0 for name in own)}
-    write_part(folder, LabelPart(identity, labels, counts, corpus_sha256(of or names)), shard_rows=8)
+    write_part(folder, LabelPart(identity, labels, counts, corpus_sha256(np.array(sorted(of or names)))), shard_rows=8)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -192,7 +194,11 @@ def test_what_the_teacher_says_of_a_text_does_not_depend_on_the_part(
         own = [text for text in every if belongs(text[0], name)]
         settings: Any = {"identity": identity, "shard_rows": 32, "padding": 0, "say": lambda _: None}
         labels, made = label_texts(
-            lambda: teacher_pass(model, "torch", "float32", 0, hidden=True), own, store=store, part=name, **settings
+            lambda: teacher_pass(model, "torch", "float32", 0, hidden=True),
+            *tiny.columns(own),
+            store=store,
+            part=name,
+            **settings,
         )
         assert made == len(own)
         return labels
@@ -223,12 +229,12 @@ def test_workers_of_one_store_label_other_parts_at_once_and_the_same_part_one_af
         """A teacher's pass, in whose first batch another worker labels the other part."""
         if not seen:
             seen.append(0)
-            _, seen[0] = label_texts(lambda: plain, own["2_of_2"], part="2_of_2", **settings)
+            _, seen[0] = label_texts(lambda: plain, *tiny.columns(own["2_of_2"]), part="2_of_2", **settings)
             with pytest.raises(Timeout):
                 FileLock(tmp_path / IDENTITY.key / ".1_of_2.lock", timeout=0).acquire()
         return plain(ids, mask)
 
-    _, made = label_texts(lambda: reading, own["1_of_2"], part="1_of_2", **settings)
+    _, made = label_texts(lambda: reading, *tiny.columns(own["1_of_2"]), part="1_of_2", **settings)
     assert [made, *seen] == [len(own["1_of_2"]), len(own["2_of_2"])]
     labels = read_labels(tmp_path / IDENTITY.key, IDENTITY)
     assert labels.hashes_N.tolist() == sorted(name for name, _ in every), "each once"

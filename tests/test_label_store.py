@@ -8,7 +8,7 @@ import pytest
 
 from kdmodels.errors import BadInputError, DamagedError
 from kdmodels.files import read_json
-from kdmodels.label_rows import SoftLabels, gather, join
+from kdmodels.label_rows import Collected, SoftLabels, join
 from kdmodels.label_store import Identity, append_shard, read_labels, read_store, write_labels
 from kdmodels.pairs import text_hash
 
@@ -105,10 +105,9 @@ def test_a_store_gives_up_only_the_damaged_shard(tmp_path: Path) -> None:
         append_shard(tmp_path, IDENTITY, make(4, first))
     damaged = tmp_path / "labels-00001.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    refused: list[str] = []
-    found = read_store(tmp_path, IDENTITY, refused)
-    assert found is not None
-    assert set(found.hashes_N) == set(make(4, 0).hashes_N) | set(make(4, 20).hashes_N)
+    found: list[SoftLabels] = []
+    refused = read_store(tmp_path, IDENTITY, found.append)
+    assert [one.hashes_N.tolist() for one in found] == [make(4, 0).hashes_N.tolist(), make(4, 20).hashes_N.tolist()]
     assert [str(damaged) in message for message in refused] == [True]
     append_shard(tmp_path, IDENTITY, make(4, 10))
     assert len(read_labels(tmp_path, IDENTITY)) == 12
@@ -136,14 +135,21 @@ def test_hidden_states_are_left_out_where_nobody_wants_them(tmp_path: Path) -> N
     assert np.array_equal(found.logits_NC, labels.sorted_rows().logits_NC)
 
 
-def test_rows_are_gathered_from_parts_in_the_order_of_their_hashes() -> None:
+def test_rows_are_collected_in_the_order_of_their_hashes_as_they_come() -> None:
     parts = [make(5), make(4, first=5), make(1, first=9)]
     whole = join(parts).sorted_rows()
-    wanted = [str(name) for name in whole.hashes_N[[7, 0, 3, 9]]]
-    found = gather(parts, wanted)
-    assert found.hashes_N.tolist() == sorted(wanted)
-    rows = whole.rows_of(sorted(wanted))
+    wanted = whole.hashes_N[[0, 3, 7, 9]]
+    collected = Collected(wanted)
+    assert collected.missing().tolist() == [0, 1, 2, 3]
+    for part in (parts[2], parts[0]):
+        collected.add(part)
+    left = [row for row, name in enumerate(wanted) if name in parts[1].hashes_N]
+    assert collected.missing().tolist() == left and left
+    with pytest.raises(ValueError, match=f"{len(left)} of 4 texts have no soft labels"):
+        collected.done()
+    collected.add(parts[1])
+    found = collected.done()
+    assert found.hashes_N.tolist() == wanted.tolist()
+    rows = whole.rows_of(wanted)
     for name in ("logits_NC", "hidden_NH", "folds_N"):
         assert np.array_equal(getattr(found, name), getattr(whole, name)[rows])
-    with pytest.raises(BadInputError, match="has no soft labels"):
-        gather(parts, ["f" * 32])

@@ -10,10 +10,11 @@ from kdmodels.classification import load_model
 from kdmodels.encoder import load_tokenizer
 from kdmodels.errors import DamagedError
 from kdmodels.label_store import Identity, read_labels
-from kdmodels.labelling import Text, label_texts
+from kdmodels.labelling import label_texts
 from kdmodels.pairs import text_hash
 from kdmodels.teacher_pass import teacher_pass
 from tests import tiny
+from tests.tiny import Text
 
 BATCHES_A_SHARD = 2
 IDENTITY = Identity("t", (), "k", 64, tuple(tiny.LABELS), "mean", "torch", "float32", (4, 8), ("float32", 0, "float32"))
@@ -57,8 +58,9 @@ def label(
     model: object, texts: list[Text], store: Path, said: list[str] | None = None, identity: Identity = IDENTITY
 ) -> tuple[bytes, int]:
     labels, made = label_texts(
-        lambda: teacher_pass(model, "torch", "float32", 0, hidden=True), texts, store=store, identity=identity, part="all",
-        shard_rows=8, padding=0, say=said.append if said is not None else lambda _: None,
+        lambda: teacher_pass(model, "torch", "float32", 0, hidden=True), *tiny.columns(texts),
+        store=store, identity=identity, part="all", shard_rows=8, padding=0,
+        say=said.append if said is not None else lambda _: None,
     )  # fmt: skip
     return b"".join(part.tobytes() for part in (labels.logits_NC, labels.hidden_NH)), made
 
@@ -123,7 +125,7 @@ def test_labels_are_what_the_teacher_says_of_each_text_alone(
 
     labels, _ = label_texts(
         lambda: teacher_pass(teacher, "torch", "float32", 0, hidden=True),
-        texts,
+        *tiny.columns(texts),
         store=tmp_path / "store",
         identity=IDENTITY,
         part="all",

@@ -30,7 +30,7 @@ def table(weights: list[float], folder: Path) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     write_labels(folder, identity, labels, 50)
     return {
-        "source_hash": hashes,
+        "source_hash": np.array(hashes),
         "target_ids": TokenRows.of([number] for number in range(COUNT)),
         "held_out": np.arange(COUNT) >= COUNT - 2,
         "weight": np.array(weights, dtype=np.float32),

@@ -25,7 +25,11 @@ ROWS = 24
 
 
 def run(
-    folder: Path, checkpoints: Path, loss: Callable[..., torch.Tensor] = soft_kl, seed: int = 3
+    folder: Path,
+    checkpoints: Path,
+    loss: Callable[..., torch.Tensor] = soft_kl,
+    seed: int = 3,
+    precision: str = "float32",
 ) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     tokenizer = tiny.wordpiece(folder / "tokenizer", tiny.GERMAN)
     model = tiny.bert(tokenizer, seed=5)
@@ -33,7 +37,7 @@ def run(
     texts = [" ".join(random.choice(" ".join(tiny.GERMAN).split(), 6)) for _ in range(ROWS + 8)]
     ids = [np.array(row) for row in tokenizer(texts)["input_ids"]]
     teacher = random.normal(size=(ROWS + 8, 3)).astype(np.float32) * 2
-    numbers = {**SCHEDULE.__dict__, "seed": seed}
+    numbers = {**SCHEDULE.__dict__, "seed": seed, "precision": precision}
     hidden = random.normal(size=(ROWS + 8, 16)).astype(np.float32)
     pairs, held_out = (
         Pairs(ids[part], teacher[part], hidden[part], np.ones(len(ids[part]), dtype=np.float32))
@@ -76,6 +80,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path)
     assert equal(one, two)
     assert not equal(one, other)
     assert not (tmp_path / "one").exists(), "checkpoints go when the training has ended"
+
+
+def test_bfloat16_trains_without_a_gpu_and_its_weights_stay_float32(tmp_path: Path) -> None:
+    whole, _ = run(tmp_path, tmp_path / "float32")
+    less, history = run(tmp_path, tmp_path / "bfloat16", precision="bfloat16")
+    assert not equal(whole, less) and all(torch.allclose(whole[name], less[name], atol=0.02) for name in whole)
+    assert {value.dtype for value in less.values()} == {torch.float32} and history
 
 
 @pytest.mark.parametrize("step", [5, 13])

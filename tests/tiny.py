@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
@@ -16,8 +18,10 @@ from transformers import (
     XLMRobertaForSequenceClassification,
 )
 
+from kdmodels.token_rows import TokenRows
 from kdmodels.vocabulary import save_tokenizer, train_vocabulary
 
+Text = tuple[str, NDArray[np.integer[Any]]]  # its hash and its token ids
 ENGLISH = [
     "the parcel is late",
     "my invoice is wrong",
@@ -113,3 +117,8 @@ def _wrap(tokenizer: Tokenizer) -> Any:
         mask_token="<mask>",
         model_max_length=64,
     )
+
+
+def columns(texts: Sequence[Text]) -> tuple[NDArray[np.str_], TokenRows]:
+    """Return hashes and token ids as labelling takes them."""
+    return np.array([name for name, _ in texts]), TokenRows.of(ids for _, ids in texts)

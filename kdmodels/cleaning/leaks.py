@@ -7,7 +7,7 @@ rarest shingles are indexed, just so many that a text as alike as the threshold 
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kdmodels.cleaning.duplicates import shingles
 from kdmodels.cleaning.normalisation import normalised
@@ -59,9 +59,15 @@ def overlap(training: Iterable[str], tested: Iterable[str], *, near: float | Non
     How: `exact`, the same text; `normalised`, the same but for case, punctuation and white space; `near`, as alike as
     the threshold. A training text that occurs twice is listed twice.
     """
-    texts = _Texts(tested, near)
-    matched = ((text, texts.match(text) or texts.match(normalised(text, mend_encoding=True))) for text in training)
+    find = finder(tested, near=near)
+    matched = ((text, find(text)) for text in training)
     return [(text, match[1], match[0]) for text, match in matched if match is not None]
+
+
+def finder(tested: Iterable[str], *, near: float | None) -> Callable[[str], tuple[str, str] | None]:
+    """Return what tells how a text stands in a test set and as which text, as `overlap` does, or none."""
+    texts = _Texts(tested, near)
+    return lambda text: texts.match(text) or texts.match(normalised(text, mend_encoding=True))
 
 
 def likenesses(texts: Sequence[str], *, near: float | None) -> list[tuple[int, int]]:
