@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas import factorize
 from scipy.sparse import csr_array
 
 from kdmodels.large_arrays import empty
@@ -87,16 +88,15 @@ class _Places:
         self.chunks = list(self._cut())
         found: list[Integers] = []  # each more than twice as long as the next, so that little is merged often
         for chunk in self.chunks:
-            found.append(np.unique(self._keys(chunk)))
+            found.append(_distinct(self._keys(chunk)))
             while len(found) > 1 and len(found[-2]) <= 2 * len(found[-1]):
-                found[-2:] = [np.union1d(found[-2], found[-1])]
-        cells: Integers = np.zeros(0, dtype=np.int64)
-        for one in reversed(found):
-            cells = np.union1d(one, cells)
+                found[-2:] = [_distinct(np.concatenate(found[-2:]))]
+        cells = _distinct(np.concatenate([np.zeros(0, dtype=np.int64), *found]))
         self._cell_of = empty(int(self._ends[-1]), np.int32)
         for chunk in self.chunks:
-            self._cell_of[chunk.places] = np.searchsorted(cells, self._keys(chunk))
-        self.target_of_cell, self.source_of_cell = cells // width, cells % width
+            numbers, keys = factorize(self._keys(chunk))  # a key stands there some thirty times: each is looked up once
+            self._cell_of[chunk.places] = np.searchsorted(cells, keys)[numbers]
+        self.target_of_cell, self.source_of_cell = (part.astype(np.int32) for part in (cells // width, cells % width))
 
     def _cut(self) -> Iterator[_Chunk]:
         pairs, first = len(self._ends) - 1, 0
@@ -134,11 +134,19 @@ class _Places:
         return np.repeat(np.diff(self._source.starts[bounds]), np.diff(self._target.starts[bounds]))
 
 
+def _distinct(keys: Integers) -> Integers:
+    """Return keys sorted, each once: what `numpy.unique` does, whose hashing takes ten times as long for millions of keys."""
+    ordered = np.sort(keys)
+    first = np.ones(len(ordered), dtype=bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[first]
+
+
 class _Direction:
     """One direction of the model: what explains each token of one side."""
 
     def __init__(
-        self, places: _Places, effects: TokenRows, effect_at: Callable[[_Chunk], Integers], causes: Integers
+        self, places: _Places, effects: TokenRows, effect_at: Callable[[_Chunk], Integers], causes: NDArray[np.int32]
     ) -> None:
         """Start from even odds.
 
