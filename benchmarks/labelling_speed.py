@@ -8,7 +8,8 @@ batch size in turn, of which the best counts, and `SentenceTransformer.encode`, 
 `bench`). Ours, with torch and with onnxruntime, with hidden states and without, includes tokenizing, hashing and writing
 the label store, and what onnxruntime needs to start: the graph is written anew each time. Each contestant's median over
 the rounds counts; the last rows are what a product of matrices reaches on the same threads and which share of it ours is,
-and how far the labels of the two backends are from each other.
+and how far the labels of the two backends are from each other. With `--bfloat16` ours with torch and the peers run in
+bfloat16 as well, and it is told how far those labels are from ours in float32.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 ENCODE = "SentenceTransformer.encode"
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
 sys.path.insert(0, str(ROOT))
 
 from kdmodels.classification import compare_rows, label_names, load_model  # noqa: E402
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 32], help="of the pipeline")
+    parser.add_argument("--bfloat16", action="store_true", help="these products as well, which some processors have")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     teacher, params = given.folder / "data/teacher/model", load_params(given.folder)
@@ -68,14 +71,17 @@ def main() -> None:
     print(
         f"{len(texts):,} sentences of {np.mean(lengths):.1f} tokens, {given.threads} threads, {device()}\n", flush=True
     )
+    backends = [("torch", FLOAT32), (ONNXRUNTIME, FLOAT32), *([("torch", BFLOAT16)] if given.bfloat16 else [])]
     contestants: dict[str, Callable[[], Any]] = {
-        f"distilingua, {backend}{', logits alone' * (not hidden)}": partial(
-            ours, teacher, backend, texts, params, hidden
+        f"distilingua, {backend}{', logits alone' * (not hidden)}{in_(precision)}": partial(
+            ours, teacher, backend, precision, texts, params, hidden
         )
         for hidden in (True, False)
-        for backend in ("torch", ONNXRUNTIME)
+        for backend, precision in backends
     }
-    peers = pipelines(teacher, texts, given.batch_sizes) | encoders(teacher, texts)
+    peers: dict[str, Callable[[], Any]] = {}
+    for precision in (FLOAT32, BFLOAT16)[: 1 + given.bfloat16]:
+        peers |= pipelines(teacher, precision, texts, given.batch_sizes) | encoders(teacher, precision, texts)
     contestants |= peers
     speeds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(given.rounds):
@@ -85,7 +91,7 @@ def main() -> None:
             speeds[name].append(len(texts) / (time.perf_counter() - start))
             print(f"  {name}: {speeds[name][-1]:.0f}", file=sys.stderr, flush=True)
     medians = {name: statistics.median(found) for name, found in speeds.items()}
-    pipeline = max(medians[name] for name in peers if name.startswith("pipeline"))
+    pipeline = max(medians[name] for name in peers if name.startswith("pipeline") and BFLOAT16 not in name)
     print("| | sentences a second, median (least, most) | times the pipeline's | times encode's |\n|---|---|---|---|")
     for name, value in medians.items():
         spread = f"{min(speeds[name]):.0f}, {max(speeds[name]):.0f}"
@@ -95,44 +101,59 @@ def main() -> None:
     for name in list(medians)[:2]:
         reached = medians[name] * floating(model, lengths) / len(texts)
         print(f"\n{name}: {reached / 1e9:.0f} of {possible / 1e9:.0f} GFLOP/s of products: {reached / possible:.0%}")
-    one, two = (ours(teacher, backend, texts, params).logits_NC for backend in ("torch", ONNXRUNTIME))
-    check_alike(two, one)
-    apart, furthest = np.abs(one - two).max(), compare_rows(two, one).max()
-    print(f"\nlogits of the two at most {apart:.1e} apart, KL at most {furthest:.1e} nats, best classes the same")
+    first, *others = (ours(teacher, *backend, texts, params).logits_NC for backend in backends)
+    for (backend, precision), labels in zip(backends[1:], others, strict=True):
+        if precision == FLOAT32:
+            check_alike(labels, first)
+        apart, divergence = np.abs(first - labels).max(), compare_rows(labels, first)
+        same = (first.argmax(axis=1) == labels.argmax(axis=1)).mean()
+        print(
+            f"\nlogits of {backend}{in_(precision)} and torch at most {apart:.1e} apart, KL {divergence.mean():.1e} nats in "
+            f"the mean and {divergence.max():.1e} at most, best classes the same: {same:.2%}"
+        )
 
 
-def ours(teacher: Path, backend: str, texts: list[str], params: Any, hidden: bool = True) -> SoftLabels:
+def in_(precision: str) -> str:
+    """Return how a precision is named, which is float32 where nothing is said."""
+    return "" if precision == FLOAT32 else f", {precision}"
+
+
+def ours(teacher: Path, backend: str, precision: str, texts: list[str], params: Any, hidden: bool = True) -> SoftLabels:
     """Label all texts into an empty store."""
     model, tokenizer = load_model(teacher), load_tokenizer(teacher)
     ids = tokenizer(texts, truncation=True, max_length=params.tokens.maximum_length)["input_ids"]
     hashes_N = np.array([text_hash(text) for text in texts])
     identity = Identity(
         teacher="t", folds=(), tokenizer="t", maximum_length=params.tokens.maximum_length, labels=tuple(label_names(model)),
-        pooling=POOLING, backend=full_name(backend), dtype="float32",
+        pooling=POOLING, backend=full_name(backend), dtype=precision,
         batch=(params.labelling.batch_rows, params.labelling.bucket), storage=("float32", 0, "float32" if hidden else "none"),
     )  # fmt: skip
     padding = tokenizer.pad_token_id
     with tempfile.TemporaryDirectory() as store:
         labels, _ = label_texts(
-            lambda: teacher_pass(model, backend, "float32", padding, hidden), hashes_N, TokenRows.of(ids),
+            lambda: teacher_pass(model, backend, precision, padding, hidden), hashes_N, TokenRows.of(ids),
             store=Path(store), identity=identity, part="all", shard_rows=params.soft_labels.shard_rows, padding=padding,
             say=lambda line: None,
         )  # fmt: skip
     return labels
 
 
-def pipelines(teacher: Path, texts: list[str], sizes: list[int]) -> dict[str, Callable[[], Any]]:
+def pipelines(teacher: Path, precision: str, texts: list[str], sizes: list[int]) -> dict[str, Callable[[], Any]]:
     """Return transformers' pipeline at each batch size."""
     from transformers import pipeline
 
-    classify = pipeline("text-classification", str(teacher), device=device(), top_k=None)
+    classify = pipeline(
+        "text-classification", str(teacher), device=device(), top_k=None, dtype=getattr(torch, precision)
+    )
     return {
-        f"pipeline, batches of {size}": lambda size=size: classify(texts, batch_size=size, truncation=True)  # type: ignore[misc]
+        f"pipeline, batches of {size}{in_(precision)}": lambda size=size: classify(
+            texts, batch_size=size, truncation=True
+        )  # type: ignore[misc]
         for size in sizes
     }
 
 
-def encoders(teacher: Path, texts: list[str]) -> dict[str, Callable[[], Any]]:
+def encoders(teacher: Path, precision: str, texts: list[str]) -> dict[str, Callable[[], Any]]:
     """Return sentence-transformers' encoder of the same weights; none where it is not installed."""
     try:
         from sentence_transformers import SentenceTransformer, models
@@ -140,7 +161,8 @@ def encoders(teacher: Path, texts: list[str]) -> dict[str, Callable[[], Any]]:
         print("sentence-transformers is not installed: make bench", file=sys.stderr)
         return {}
     encoder = SentenceTransformer(modules=[models.Transformer(str(teacher)), models.Pooling(384)], device=device())
-    return {ENCODE: lambda: encoder.encode(texts, batch_size=32, show_progress_bar=False)}
+    encoder.to(getattr(torch, precision))
+    return {f"{ENCODE}{in_(precision)}": lambda: encoder.encode(texts, batch_size=32, show_progress_bar=False)}
 
 
 def floating(model: Any, lengths: list[int]) -> float:

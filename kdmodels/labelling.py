@@ -15,7 +15,7 @@ from kdmodels.classification import pad
 from kdmodels.cross_fitting import MAIN
 from kdmodels.label_rows import Collected, SoftLabels, join
 from kdmodels.label_store import Identity, append_shard, read_store
-from kdmodels.large_arrays import take
+from kdmodels.large_arrays import kept, take
 from kdmodels.teacher_pass import Pass
 from kdmodels.text_hashes import Hashes
 from kdmodels.token_rows import TokenRows
@@ -63,7 +63,7 @@ def label_texts(
     folder = store / identity.key
     folder.mkdir(parents=True, exist_ok=True)
     files = FileLock(folder / ".lock")
-    order = np.argsort(hashes_N)
+    order = kept(np.argsort(hashes_N))
     hashes_N, ids = take(hashes_N, order), ids.at(order)
     collected = Collected(hashes_N)
     with FileLock(folder / f".{part}.lock"):
@@ -71,7 +71,7 @@ def label_texts(
             refused = read_store(folder, identity, collected.add)
         for message in refused:
             say(f"warning: refused and made again: {message}")
-        missing = collected.missing()
+        missing = kept(collected.missing())
         say(f"{len(hashes_N) - len(missing)} of {len(hashes_N)} texts are labelled already")
         made = 0
         if not len(missing):
@@ -124,9 +124,8 @@ def _shards(rows: Rows, lengths: Rows, batch: tuple[int, int], shard_rows: int) 
     The order depends on the texts alone, so what is left of an interrupted run is cut as it would have been.
     """
     size, bucket = batch
-    padded = _padded(lengths, bucket)
-    order = np.argsort(padded, kind="stable")
-    ends = [*(np.flatnonzero(np.diff(padded[order])) + 1).tolist(), len(order)]
+    order = kept(np.argsort(_padded(lengths, bucket), kind="stable"))
+    ends = np.cumsum(np.unique(_padded(lengths, bucket), return_counts=True)[1]).tolist()
     batches = (
         rows[order[start : min(start + size, end)]]
         for begin, end in pairwise([0, *ends])

@@ -39,6 +39,13 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> Array:
         return _mapped(file, shape, dtype)
 
 
+def kept(values: Array) -> Array:
+    """Return an array that is to stay, moved to the disk where it is large."""
+    moved = empty(values.shape, values.dtype)
+    moved[...] = values
+    return moved
+
+
 def take(values: Array, rows: NDArray[np.integer[Any]]) -> Array:
     """Return some rows, in the order asked for, as `values[rows]` does."""
     taken = empty((len(rows), *values.shape[1:]), values.dtype)

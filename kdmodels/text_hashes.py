@@ -6,7 +6,7 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from kdmodels.large_arrays import empty, pieces
+from kdmodels.large_arrays import empty, kept, pieces
 
 HASH = np.dtype("<U32")
 Hashes = NDArray[np.str_]
@@ -20,7 +20,7 @@ def distinct(hashes_N: Hashes) -> NDArray[np.int64]:
     for some in pieces(max(0, len(order) - 1), HASH.itemsize):
         later = slice(some.start + 1, some.stop + 1)
         new[later] = hashes_N[order[later]] != hashes_N[order[some]]
-    return order[new]
+    return kept(order[new])
 
 
 def find(sorted_N: Hashes, hashes_M: Sequence[str] | Hashes) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from kdmodels.label_parts import LabelPart, write_part
 from kdmodels.label_rows import SoftLabels, join
 from kdmodels.label_store import Identity
 from kdmodels.labelling import POOLING, bucket_of, label_texts
-from kdmodels.large_arrays import pieces, take
+from kdmodels.large_arrays import kept, pieces, take
 from kdmodels.parts import belongs
 from kdmodels.tables import read_batches, read_table
 from kdmodels.teacher_pass import full_name, teacher_pass
@@ -50,7 +50,7 @@ def labelling(
     hashes_N = take(table["source_hash"], rows)
     corpus = corpus_sha256(hashes_N)
     mine = _of_part(hashes_N, part)
-    rows, hashes_N = rows[mine], take(hashes_N, mine)
+    rows, hashes_N = take(rows, mine), take(hashes_N, mine)
     assignment = read_table(folds / "assignment.parquet", ["text", "fold"])
     fold_of_learned = assignment["fold"].to_numpy()
     learned_N = _learned_from(pairs, tokens, hashes_N, assignment["text"].to_pylist(), params.corpus.cleaning.leak_near)
@@ -64,10 +64,12 @@ def labelling(
     for fold in [MAIN, *sorted(set(fold_N.tolist()) - {MAIN})]:
         folder = teacher if fold == MAIN else folds / str(fold)
         identity = main if fold == MAIN else _identity(folder, params)
-        own = np.flatnonzero(fold_N == fold)
+        own = kept(np.flatnonzero(fold_N == fold))
         if not len(own):
             continue
-        labels, passes = _label(folder, take(hashes_N, own), table["source_ids"].at(rows[own]), identity, part, params)
+        labels, passes = _label(
+            folder, take(hashes_N, own), table["source_ids"].at(take(rows, own)), identity, part, params
+        )
         made += passes
         found.append(replace(labels, folds_N=np.full(len(labels), fold, dtype=np.int8)))
         teachers += [] if fold == MAIN else [identity.teacher]
@@ -87,7 +89,7 @@ def _of_part(hashes_N: Hashes, part: str) -> NDArray[np.int64]:
     mine = np.zeros(len(hashes_N), dtype=bool)
     for some in pieces(len(hashes_N), HASH.itemsize):
         mine[some] = [belongs(name, part) for name in hashes_N[some].tolist()]
-    return np.flatnonzero(mine)
+    return kept(np.flatnonzero(mine))
 
 
 def _learned_from(

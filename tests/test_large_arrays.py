@@ -10,7 +10,7 @@ import pytest
 
 from kdmodels import large_arrays
 from kdmodels.errors import BadInputError
-from kdmodels.large_arrays import Growing, empty, pieces, take
+from kdmodels.large_arrays import Growing, empty, kept, pieces, take
 from kdmodels.text_hashes import HASH, corpus_sha256, distinct, find
 
 VALUES = np.arange(600, dtype=np.float32).reshape(200, 3)
@@ -38,6 +38,8 @@ def test_what_is_large_lies_in_a_file_and_can_be_written(large: int) -> None:
     made[7] *= 2
     assert np.array_equal(made[:7], VALUES[:7]) and made[7, 1] == 2 * VALUES[7, 1]
     assert empty((0, 3), np.int8).shape == (0, 3)
+    moved = kept(VALUES)
+    assert np.array_equal(moved, VALUES) and lies_in_a_file(moved) == (large == 8) and moved is not VALUES
 
 
 def test_rows_are_taken_in_any_order_and_more_than_once(large: int) -> None:
