@@ -25,6 +25,7 @@ from transformers import get_linear_schedule_with_warmup
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.labelling_speed import FLOAT32  # noqa: E402
 from benchmarks.labelling_speed import ours as label_all  # noqa: E402
 from kdmodels.classification import compare, load_model, logits_of, pad  # noqa: E402
 from kdmodels.distillation import Labelled, Pairs, distil, learner  # noqa: E402
@@ -182,7 +183,7 @@ def learn(bench: Bench, pairs: Pairs, labelled: Labelled | None, goal: Objective
 def from_cache(bench: Bench) -> tuple[float, Any]:
     """Label all texts once, then learn from the labels."""
     start = time.perf_counter()
-    label_all(bench.folder / "data/teacher/model", "torch", bench.sources, bench.params)
+    label_all(bench.folder / "data/teacher/model", "torch", FLOAT32, bench.sources, bench.params)
     prepared = time.perf_counter() - start
     return prepared, learn(bench, bench.pairs, None, objective(output_loss=soft_kl))
 
